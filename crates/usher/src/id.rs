@@ -32,6 +32,11 @@ macro_rules! ids {
                 *self.0.as_bytes()
             }
 
+            /// The id as two numbers, high half first.
+            pub fn halves(self) -> (u64, u64) {
+                self.0.as_u64_pair()
+            }
+
             /// The id with these 16 bytes. Any bytes name something; most name nothing that exists.
             pub fn from_bytes(bytes: [u8; 16]) -> Self {
                 $name(Uuid::from_bytes(bytes))

@@ -1,7 +1,160 @@
 //! Usher: one binary that logs people in, keeps them in, and shows them out everywhere at once.
+//!
+//! The house, room by room. Three verbs have three places: *log in* (`login/`: many proofs, one result,
+//! a session), *admit* (`gate/`: many credentials, one result, a caller), *end* (`sessions/`: one
+//! function, one commit, one event). Around them: `accounts/` (who exists and what they may do),
+//! `tokens/` (what is derived from a session), `media/` (folders, media URLs, bytes), `audit/` (what
+//! happened), `admin/` (acts over all of them). `http/` is the edge and holds the route table, `pages/`
+//! the face, `cli/` the same acts from a terminal, `jobs/` what happens by itself, `config/` what the
+//! owner decides. `id`, `secret`, `time` and `cx` are leaves that all of them stand on.
+//!
+//! [`App`] is everything a running server has in memory. `main` and the tests build it the same way.
 
 pub mod accounts;
+pub mod admin;
+pub mod audit;
+pub mod config;
+pub mod cx;
+pub mod datadir;
+pub mod gate;
+pub mod http;
 pub mod id;
+pub mod jobs;
+pub mod log;
+pub mod login;
 pub mod media;
+pub mod net;
+pub mod ops;
+pub mod pages;
+pub mod schema;
+pub mod seal;
 pub mod secret;
+pub mod sessions;
 pub mod time;
+pub mod tokens;
+
+use crate::config::Config;
+use crate::seal::Vault;
+use crate::secret::Rng;
+use crate::time::Clock;
+use std::sync::Arc;
+use usher_db::{Change, Db};
+
+/// Everything a running server has in memory.
+pub struct App {
+    /// What its owner decided.
+    pub config: Config,
+    /// The database.
+    pub db: Db,
+    /// Where `now` comes from.
+    pub clock: Clock,
+    /// Where randomness comes from.
+    pub rng: Rng,
+    /// Seals what must be recoverable, under the master key.
+    pub vault: Vault,
+    /// The slow hash, bounded.
+    pub hasher: accounts::hasher::Hasher,
+    /// What a new password must be.
+    pub policy: accounts::policy::Policy,
+    /// Rights in memory.
+    pub accounts: accounts::hot::Accounts,
+    /// Live sessions in memory.
+    pub sessions: sessions::hot::Sessions,
+    /// Personal tokens in memory.
+    pub personal: tokens::personal::Personal,
+    /// Logins that are being judged.
+    pub attempts: Arc<login::throttle::InFlight>,
+    /// The signing keys in use.
+    pub keys: tokens::live::Keys,
+    /// The MAC keys in use.
+    pub macs: tokens::macs::Macs,
+    /// Host names this server answers for.
+    pub hosts: http::context::Hosts,
+    /// Buckets, media URLs and transfers.
+    pub media: media::Media,
+    /// Counters for the operations listener.
+    pub metrics: ops::Metrics,
+}
+
+/// What `App::build` needs that is not configuration.
+pub struct Surroundings {
+    /// The open database.
+    pub db: Db,
+    /// The master key's vault.
+    pub vault: Vault,
+    /// Where `now` comes from.
+    pub clock: Clock,
+    /// Where randomness comes from.
+    pub rng: Rng,
+}
+
+/// Why the application cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The database did not answer.
+    #[error(transparent)]
+    Storage(#[from] usher_db::Error),
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] tokens::live::KeysError),
+    /// A bucket cannot be opened.
+    #[error(transparent)]
+    Media(#[from] media::MediaError),
+    /// The password rules or the hasher cannot be set up.
+    #[error("{0}")]
+    Accounts(String),
+}
+
+impl App {
+    /// Builds the application and lets memory follow the database's commits from here on.
+    pub async fn build(config: Config, around: Surroundings) -> Result<Arc<App>, BuildError> {
+        let Surroundings { db, vault, clock, rng } = around;
+        let now = clock.now();
+        let issuer = config.issuer();
+        let algorithm = config.tokens.algorithm;
+        let keys = tokens::live::Keys::load(&db, &vault, &rng, issuer, algorithm, now).await?;
+        let (macs, media_keys) = tokens::live::load_macs(&db, &vault, &rng, now).await?;
+        let app = Arc::new(App {
+            hasher: accounts::hasher::Hasher::from_config(&config.accounts).map_err(BuildError::Accounts)?,
+            policy: accounts::policy::Policy::from_config(&config).map_err(BuildError::Accounts)?,
+            accounts: Default::default(),
+            sessions: Default::default(),
+            personal: Default::default(),
+            attempts: Default::default(),
+            hosts: http::context::Hosts::of(&config),
+            media: media::Media::open(&db, &config, media_keys).await?,
+            metrics: ops::Metrics::new(),
+            keys,
+            macs,
+            db,
+            clock,
+            rng,
+            vault,
+            config,
+        });
+        // The database outlives nothing that the app holds: a weak reference lets both go.
+        let follower = Arc::downgrade(&app);
+        app.db.follow(move |changes| {
+            if let Some(app) = follower.upgrade() {
+                changes.iter().for_each(|change| app.apply(change));
+            }
+        });
+        Ok(app)
+    }
+
+    /// Takes a committed change into memory, before anybody hears that it was committed.
+    fn apply(self: &Arc<App>, change: &Change) {
+        let over = match change.topic.as_str() {
+            accounts::hot::TOPIC => {
+                self.accounts.apply(change);
+                None
+            }
+            sessions::hot::ENDED | sessions::hot::RENEWED => self.sessions.apply(change),
+            tokens::personal::REVOKED => self.personal.apply(change),
+            _ => None,
+        };
+        if let Some(grant) = over {
+            self.media.transfers.stop(grant);
+        }
+    }
+}

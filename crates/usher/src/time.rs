@@ -69,6 +69,27 @@ impl Sub<Duration> for Time {
     }
 }
 
+impl From<Time> for usher_db::Value {
+    fn from(at: Time) -> Self {
+        usher_db::Value::Int(at.0)
+    }
+}
+
+impl usher_db::FromValue for Time {
+    fn from_value(value: usher_db::Value) -> Option<Self> {
+        match value {
+            usher_db::Value::Int(millis) => Some(Time(millis)),
+            _ => None,
+        }
+    }
+}
+
+impl serde::Serialize for Time {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
 /// Where `now` comes from: the machine, or a value that a test moves.
 #[derive(Clone)]
 pub enum Clock {

@@ -1,0 +1,94 @@
+//! The rights of accounts in memory: what every request needs without asking the database.
+//!
+//! A copy of the rights carries the version of the row it was read from. A change announces the new
+//! version with its commit; from then on an older copy is neither used nor put back, so a slow reader
+//! cannot bring rights back that were just taken.
+
+use super::{Rights, store};
+use crate::id::AccountId;
+use crate::time::Time;
+use hashbrown::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use usher_db::{Change, Db, Error, Tx};
+
+/// The feed topic under which a raised rights version is told. Key: account id. Body: the version.
+pub const TOPIC: &str = "account";
+
+/// Above this many accounts in memory, those without a reader are dropped and read again when needed.
+const CAPACITY: usize = 200_000;
+
+struct Slot {
+    /// Copies below this version are out of date.
+    floor: i64,
+    rights: Option<Arc<Rights>>,
+}
+
+/// The rights that are in memory.
+#[derive(Default)]
+pub struct Accounts {
+    /// Rises whenever floors are forgotten.
+    epoch: AtomicU64,
+    slots: RwLock<HashMap<AccountId, Slot>>,
+}
+
+impl Accounts {
+    /// The rights of `id`: from memory, or from the database on a miss. `None` when there is no such account.
+    pub async fn rights(&self, db: &Db, id: AccountId) -> Result<Option<Arc<Rights>>, Error> {
+        if let Some(rights) = self.remembered(id) {
+            return Ok(Some(rights));
+        }
+        let epoch = self.epoch.load(Ordering::Acquire);
+        let Some(rights) = store::load_rights(db, id).await? else { return Ok(None) };
+        Ok(Some(self.remember(Arc::new(rights), epoch)))
+    }
+
+    /// The copy in memory, when it is current.
+    pub fn remembered(&self, id: AccountId) -> Option<Arc<Rights>> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.get(&id).and_then(|slot| slot.rights.clone())
+    }
+
+    fn remember(&self, rights: Arc<Rights>, epoch: u64) -> Arc<Rights> {
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= CAPACITY {
+            // What is dropped here loses its floor too. The epoch keeps a reader that began before
+            // from putting back a copy which the lost floor would have refused.
+            slots.retain(|_, slot| slot.rights.as_ref().is_some_and(|rights| Arc::strong_count(rights) > 1));
+            self.epoch.fetch_add(1, Ordering::AcqRel);
+        }
+        if self.epoch.load(Ordering::Acquire) != epoch {
+            return rights;
+        }
+        let slot = slots.entry(rights.account).or_insert(Slot { floor: rights.ver, rights: None });
+        if rights.ver >= slot.floor {
+            slot.floor = rights.ver;
+            slot.rights = Some(rights.clone());
+        }
+        rights
+    }
+
+    /// Takes in a change that was committed, here or on another node.
+    pub fn apply(&self, change: &Change) {
+        let (Ok(id), Ok(ver)) = (change.key.parse::<AccountId>(), change.body.parse::<i64>()) else {
+            tracing::error!(topic = TOPIC, key = %change.key, "a change that cannot be read; forgetting all rights");
+            let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+            slots.clear();
+            self.epoch.fetch_add(1, Ordering::AcqRel);
+            return;
+        };
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.entry(id).or_insert(Slot { floor: ver, rights: None });
+        if ver >= slot.floor {
+            slot.floor = ver;
+            if slot.rights.as_ref().is_some_and(|rights| rights.ver < ver) {
+                slot.rights = None;
+            }
+        }
+    }
+}
+
+/// Tells, with the commit, that copies of the rights below `ver` are out of date.
+pub fn announce(tx: &mut Tx, id: AccountId, ver: i64, now: Time) {
+    tx.announce(TOPIC, id, ver.to_string(), now.0);
+}

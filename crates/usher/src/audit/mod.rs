@@ -1,0 +1,211 @@
+//! The audit log: who did what, on what, from where, when, with what result.
+//!
+//! Promises: an event is written in the transaction it tells of, so that there is neither an act without
+//! its event nor an event without its act; events are never changed, only removed when their retention ends.
+//! Refuses: secrets. An event names things by their public ids.
+
+pub mod store;
+
+use crate::cx::Cx;
+use crate::id::{AccountId, EventId, SessionId};
+use crate::time::Time;
+use usher_db::{Error, Tx};
+
+macro_rules! events {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
+        /// What happened.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Event { $($(#[$doc])* $name,)* }
+
+        impl Event {
+            /// Every event there is, for the filter on the admin page.
+            pub const ALL: &[Event] = &[$(Event::$name,)*];
+
+            /// The word in the table, in answers and in filters. Stable.
+            pub fn word(self) -> &'static str {
+                match self { $(Event::$name => $word,)* }
+            }
+        }
+    };
+}
+
+events! {
+    /// A login, successful or refused.
+    Login = "login",
+    /// Its holder ended a session.
+    Logout = "logout",
+    /// A session was ended from a list, or with others.
+    SessionEnded = "session_ended",
+    /// A refresh token was used again too late.
+    RefreshReplayed = "refresh_replayed",
+    /// An account was made.
+    AccountCreated = "account_created",
+    /// Role, name, groups, buckets or another fact of an account changed.
+    AccountChanged = "account_changed",
+    /// An account was shut out.
+    AccountDisabled = "account_disabled",
+    /// An account was let in again.
+    AccountEnabled = "account_enabled",
+    /// An account and all it owned was removed.
+    AccountDeleted = "account_deleted",
+    /// A password was set.
+    PasswordChanged = "password_changed",
+    /// A single-use link was made.
+    LinkCreated = "link_created",
+    /// A single-use link was used.
+    LinkUsed = "link_used",
+    /// A single-use link was withdrawn.
+    LinkRevoked = "link_revoked",
+    /// A group was made.
+    GroupCreated = "group_created",
+    /// A group's name, members or buckets changed.
+    GroupChanged = "group_changed",
+    /// A group was removed.
+    GroupDeleted = "group_deleted",
+    /// A personal token was made.
+    PersonalTokenCreated = "personal_token_created",
+    /// A personal token was withdrawn.
+    PersonalTokenRevoked = "personal_token_revoked",
+    /// A signing key became current.
+    KeyRotated = "key_rotated",
+    /// A copy of the database was made.
+    BackupMade = "backup_made",
+    /// A copy was put in place of the database.
+    BackupRestored = "backup_restored",
+}
+
+/// Whether it succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did.
+    Done,
+    /// It was refused.
+    Refused,
+}
+
+impl Outcome {
+    /// The word in the table.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Done => "done",
+            Outcome::Refused => "refused",
+        }
+    }
+}
+
+/// An event before it is written.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    id: EventId,
+    at: Time,
+    event: Event,
+    outcome: Outcome,
+    account: Option<AccountId>,
+    actor: Option<AccountId>,
+    session: Option<SessionId>,
+    target: String,
+    address: String,
+    request: String,
+    detail: String,
+}
+
+impl Entry {
+    /// An event of this request. The actor is who the request was admitted as, if anybody.
+    pub fn new(cx: &Cx, event: Event, outcome: Outcome) -> Entry {
+        let caller = cx.caller.as_ref();
+        Entry {
+            id: EventId::new(cx.now, &cx.app.rng),
+            at: cx.now,
+            event,
+            outcome,
+            account: caller.map(|caller| caller.account()),
+            actor: caller.map(|caller| caller.account()),
+            session: caller.and_then(|caller| caller.session()),
+            target: String::new(),
+            address: cx.request.address.to_string(),
+            request: cx.request.id.clone(),
+            detail: String::new(),
+        }
+    }
+
+    /// Whose account and session it is about, when they are not the caller's own.
+    pub fn about(&self, account: AccountId, session: SessionId) -> Entry {
+        Entry { account: Some(account), session: Some(session), ..self.clone() }
+    }
+
+    /// Whose account it is about.
+    pub fn of(self, account: AccountId) -> Entry {
+        Entry { account: Some(account), ..self }
+    }
+
+    /// What it was done to, by public name or id.
+    pub fn target(self, target: impl ToString) -> Entry {
+        Entry { target: target.to_string(), ..self }
+    }
+
+    /// A short word more: a reason, a method, the new value.
+    pub fn detail(self, detail: impl ToString) -> Entry {
+        Entry { detail: detail.to_string(), ..self }
+    }
+
+    /// Writes the event with the transaction it tells of.
+    pub async fn record(&self, tx: &mut Tx) -> Result<(), Error> {
+        store::insert(tx, self).await
+    }
+}
+
+/// An event as it was written.
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct Recorded {
+    /// The event's id; newer events have greater ids.
+    #[schema(value_type = String)]
+    pub id: EventId,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Time,
+    /// What, as in [`Event::word`].
+    pub event: String,
+    /// `done` or `refused`.
+    pub result: String,
+    /// Whose account it is about.
+    #[schema(value_type = Option<String>)]
+    pub account: Option<AccountId>,
+    /// Who did it.
+    #[schema(value_type = Option<String>)]
+    pub actor: Option<AccountId>,
+    /// In which session, or which session it is about.
+    #[schema(value_type = Option<String>)]
+    pub session: Option<SessionId>,
+    /// What it was done to.
+    pub target: String,
+    /// The client's address.
+    pub address: String,
+    /// The request's id, as in the log.
+    pub request: String,
+    /// A short word more.
+    pub detail: String,
+}
+
+/// Which events to list. Empty fields match everything.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// An event's word.
+    pub event: Option<String>,
+    /// An account.
+    pub account: Option<AccountId>,
+    /// Not older than this.
+    pub since: Option<Time>,
+    /// Only events before this one: the last of the page before.
+    pub before: Option<EventId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_has_a_word_of_its_own() {
+        let words: std::collections::BTreeSet<_> = Event::ALL.iter().map(|event| event.word()).collect();
+        assert_eq!(words.len(), Event::ALL.len());
+    }
+}

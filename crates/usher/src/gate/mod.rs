@@ -1,0 +1,287 @@
+//! The gate: many credentials, one result.
+//!
+//! Promises: one function admits every request. Its answer is a [`Caller`] or one exact refusal, and it
+//! is given from memory: a session that has ended, an account that was disabled and rights that were
+//! taken are refused from the commit on, without asking the database.
+//! Refuses: a credential at a door that does not take its kind ([`Door`] is the written matrix); several
+//! credentials at once that disagree; anything from a query string.
+
+use crate::accounts::Rights;
+use crate::cx::Cx;
+use crate::id::{AccountId, PersonalTokenId, SessionId};
+use crate::sessions::hot::Live;
+use crate::sessions::{self, cookie};
+use crate::tokens::personal::{self, Scope};
+use std::sync::Arc;
+use usher_verify::{Claims, Refusal as TokenRefusal, TokenType};
+
+/// The kinds of credential that can be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// The session cookie.
+    Cookie,
+    /// An access token for this server, as bearer.
+    Access,
+    /// A media token, as bearer.
+    Media,
+    /// A personal token, as bearer.
+    Personal,
+}
+
+/// Where a request wants to go in, and what that place takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// A page. Cookie only.
+    Page,
+    /// A page that only admins see. Cookie only.
+    AdminPage,
+    /// The page on which a new password must be chosen. Cookie only, and the only door for such an account.
+    PasswordPage,
+    /// One's own account through the API. A session's cookie or access token; never a personal token.
+    Own,
+    /// One's own facts, to read. Also a personal token with the scope `profile`.
+    Profile,
+    /// Buckets and their entries. Also a personal token with the scope `media`.
+    Library,
+    /// The admin API. Also an admin's personal token with the scope `admin`.
+    Admin,
+    /// A location, which redirects to a media URL. Cookie, access token or media token.
+    Location,
+    /// A fresh access token for an app's origin. Cookie only.
+    AppToken,
+}
+
+impl Door {
+    /// The written matrix: which kinds of credential open which door.
+    pub fn takes(self, kind: Credential) -> bool {
+        use Credential::{Access, Cookie, Media, Personal};
+        match self {
+            Door::Page | Door::AdminPage | Door::PasswordPage | Door::AppToken => matches!(kind, Cookie),
+            Door::Own => matches!(kind, Cookie | Access),
+            Door::Profile | Door::Library | Door::Admin => matches!(kind, Cookie | Access | Personal),
+            Door::Location => matches!(kind, Cookie | Access | Media),
+        }
+    }
+
+    fn scope(self) -> Option<Scope> {
+        match self {
+            Door::Profile => Some(Scope::Profile),
+            Door::Library => Some(Scope::Media),
+            Door::Admin => Some(Scope::Admin),
+            _ => None,
+        }
+    }
+
+    fn admins_only(self) -> bool {
+        matches!(self, Door::Admin | Door::AdminPage)
+    }
+}
+
+/// What a request shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shown<'a> {
+    /// The value of the session cookie.
+    pub cookie: Option<&'a str>,
+    /// The token of an `Authorization: Bearer` header.
+    pub bearer: Option<&'a str>,
+}
+
+/// Where a caller's right to be here comes from.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// A session, shown by this kind of credential.
+    Session(Arc<Live>, Credential),
+    /// A personal token.
+    PersonalToken(PersonalTokenId, u64),
+}
+
+/// Somebody who was admitted.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// What the account may do.
+    pub rights: Arc<Rights>,
+    /// Where the right to be here comes from.
+    pub origin: Origin,
+}
+
+impl Caller {
+    /// Whose account.
+    pub fn account(&self) -> AccountId {
+        self.rights.account
+    }
+
+    /// The session, when there is one.
+    pub fn session(&self) -> Option<SessionId> {
+        self.live().map(|live| live.id)
+    }
+
+    /// The session in memory, when there is one.
+    pub fn live(&self) -> Option<&Arc<Live>> {
+        match &self.origin {
+            Origin::Session(live, _) => Some(live),
+            Origin::PersonalToken(..) => None,
+        }
+    }
+
+    /// The media grant that this caller's media URLs stand on.
+    pub fn grant(&self) -> u64 {
+        match &self.origin {
+            Origin::Session(live, _) => live.grant,
+            Origin::PersonalToken(_, grant) => *grant,
+        }
+    }
+
+    /// Whether the request was admitted by its cookie, which a foreign page could have made a browser send.
+    pub fn by_cookie(&self) -> bool {
+        matches!(self.origin, Origin::Session(_, Credential::Cookie))
+    }
+}
+
+/// Why a request is not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It shows nothing.
+    #[error("log in first")]
+    Missing,
+    /// What it shows is not a credential of this server, or not one for this door.
+    #[error("the credential is not valid here")]
+    Invalid,
+    /// The token's time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// The session behind it is over, or its account shut out.
+    #[error("the session has ended")]
+    Ended,
+    /// The account's rights changed since the token was made; a refresh brings a current one.
+    #[error("the token is out of date; refresh it")]
+    Outdated,
+    /// The account may not do this.
+    #[error("not allowed")]
+    Forbidden,
+    /// A new password must be chosen first.
+    #[error("choose a new password first")]
+    PasswordChangeRequired,
+    /// The database did not answer, and memory does not know.
+    #[error("not available right now")]
+    Unavailable,
+}
+
+/// Admits a request at a door: the one way in.
+pub async fn admit(cx: &Cx, shown: Shown<'_>, door: Door) -> Result<Caller, Refusal> {
+    let caller = match (shown.bearer, shown.cookie) {
+        // A program that sends a token means the token; a browser's stray cookie must not widen what it may do.
+        (Some(token), _) => by_bearer(cx, token, door).await?,
+        (None, Some(value)) if door.takes(Credential::Cookie) => by_cookie(cx, value).await?,
+        (None, Some(_)) => return Err(Refusal::Invalid),
+        (None, None) => return Err(Refusal::Missing),
+    };
+    if caller.rights.disabled() {
+        return Err(Refusal::Ended);
+    }
+    if caller.rights.must_change && door != Door::PasswordPage {
+        return Err(Refusal::PasswordChangeRequired);
+    }
+    if door.admins_only() && !caller.rights.admin() {
+        return Err(Refusal::Forbidden);
+    }
+    Ok(caller)
+}
+
+async fn by_cookie(cx: &Cx, value: &str) -> Result<Caller, Refusal> {
+    let presented = cookie::read(&cx.app.macs.cookie, value).ok_or(Refusal::Invalid)?;
+    let live = live_session(cx, presented.session).await?;
+    if !live.secret.matches(&*presented.secret) {
+        return Err(Refusal::Ended);
+    }
+    cx.app.sessions.used(&live, cx.now);
+    let rights = rights(cx, live.account).await?;
+    Ok(Caller { rights, origin: Origin::Session(live, Credential::Cookie) })
+}
+
+async fn by_bearer(cx: &Cx, token: &str, door: Door) -> Result<Caller, Refusal> {
+    if token.starts_with(personal::PREFIX) {
+        return if door.takes(Credential::Personal) { by_personal_token(cx, token, door).await } else { Err(Refusal::Invalid) };
+    }
+    let (claims, kind) = if door.takes(Credential::Access) {
+        match verify(cx, token, TokenType::Access) {
+            Err(TokenRefusal::WrongType) if door.takes(Credential::Media) => {
+                (verify(cx, token, TokenType::Media).map_err(refusal)?, Credential::Media)
+            }
+            other => (other.map_err(refusal)?, Credential::Access),
+        }
+    } else {
+        return Err(Refusal::Invalid);
+    };
+    let session: SessionId = claims.sid.as_deref().and_then(|sid| sid.parse().ok()).ok_or(Refusal::Invalid)?;
+    let live = live_session(cx, session).await?;
+    let rights = rights(cx, live.account).await?;
+    if claims.ver != rights.ver && kind == Credential::Access {
+        return Err(Refusal::Outdated);
+    }
+    cx.app.sessions.used(&live, cx.now);
+    Ok(Caller { rights, origin: Origin::Session(live, kind) })
+}
+
+fn verify(cx: &Cx, token: &str, kind: TokenType) -> Result<Arc<Claims>, TokenRefusal> {
+    cx.app.keys.verify(token, kind, cx.now)
+}
+
+fn refusal(refusal: TokenRefusal) -> Refusal {
+    match refusal {
+        TokenRefusal::Expired => Refusal::Expired,
+        _ => Refusal::Invalid,
+    }
+}
+
+async fn by_personal_token(cx: &Cx, token: &str, door: Door) -> Result<Caller, Refusal> {
+    let known = personal::look_up(cx, token).await.map_err(|_| Refusal::Unavailable)?.ok_or(Refusal::Invalid)?;
+    if known.expires_at.is_some_and(|end| cx.now >= end) {
+        return Err(Refusal::Expired);
+    }
+    if door.scope().is_none_or(|scope| !known.scopes.contains(&scope)) {
+        return Err(Refusal::Forbidden);
+    }
+    let rights = rights(cx, known.account).await?;
+    Ok(Caller { rights, origin: Origin::PersonalToken(known.id, known.grant) })
+}
+
+/// The session, if it may be used at this instant.
+async fn live_session(cx: &Cx, id: SessionId) -> Result<Arc<Live>, Refusal> {
+    let live = cx.app.sessions.live(&cx.app.db, id).await.map_err(|_| Refusal::Unavailable)?.ok_or(Refusal::Ended)?;
+    if cx.now >= live.usable_until() {
+        return Err(Refusal::Ended);
+    }
+    Ok(live)
+}
+
+async fn rights(cx: &Cx, account: AccountId) -> Result<Arc<Rights>, Refusal> {
+    cx.app.accounts.rights(&cx.app.db, account).await.map_err(|_| Refusal::Unavailable)?.ok_or(Refusal::Ended)
+}
+
+/// Admits a media grant: the caller behind a media URL whose MAC was right.
+///
+/// The rights that come back are today's, so that a bucket taken away is closed to links made before.
+pub async fn admit_grant(cx: &Cx, grant: u64) -> Result<Arc<Rights>, Refusal> {
+    let found = cx.app.sessions.by_grant(&cx.app.db, grant).await.map_err(|_| Refusal::Unavailable)?;
+    let account = match found {
+        Some(live) if cx.now < live.usable_until() => {
+            cx.app.sessions.used(&live, cx.now);
+            live.account
+        }
+        Some(_) => return Err(Refusal::Ended),
+        None => match personal::by_grant(cx, grant).await.map_err(|_| Refusal::Unavailable)? {
+            Some(token) if token.expires_at.is_none_or(|end| cx.now < end) => token.account,
+            _ => return Err(Refusal::Ended),
+        },
+    };
+    let rights = rights(cx, account).await?;
+    if rights.disabled() { Err(Refusal::Ended) } else { Ok(rights) }
+}
+
+/// What a session that was just begun looks like from inside: for answers that follow a login.
+pub async fn admit_new(cx: &Cx, session: SessionId, kind: sessions::Kind) -> Result<Caller, Refusal> {
+    let live = live_session(cx, session).await?;
+    let rights = rights(cx, live.account).await?;
+    let shown = if kind == sessions::Kind::Browser { Credential::Cookie } else { Credential::Access };
+    Ok(Caller { rights, origin: Origin::Session(live, shown) })
+}

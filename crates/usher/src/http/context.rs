@@ -1,0 +1,151 @@
+//! The context of a request: read once, before anything else, and carried to the handler.
+
+use super::failure::Failure;
+use crate::App;
+use crate::cx::{Cx, Request as Facts};
+use crate::http::accept::Peer;
+use crate::net;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::USER_AGENT;
+use http::{HeaderMap, StatusCode, Uri};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Characters of a client's own name that are kept.
+const AGENT_LENGTH: usize = 200;
+
+/// Builds the context, or refuses a request that was not meant for this server.
+pub async fn establish(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let id = request_id(&app);
+    let cx = match facts(&app, &request, id.clone()) {
+        Ok(facts) => Cx { now: app.clock.now(), app, request: Arc::new(facts), caller: None },
+        Err(failure) => return failure.into_response(),
+    };
+    request.extensions_mut().insert(cx);
+    let mut response = next.run(request).await;
+    if let Some(failure) = response.extensions().get::<Failure>() {
+        failure.log(&id);
+    }
+    if let Ok(value) = id.parse() {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
+}
+
+fn request_id(app: &App) -> String {
+    let bytes: [u8; 8] = app.rng.bytes();
+    format!("{:016x}", u64::from_be_bytes(bytes))
+}
+
+fn facts(app: &App, request: &Request, id: String) -> Result<Facts, Failure> {
+    let peer = request.extensions().get::<Peer>().copied().unwrap_or_default();
+    let client = net::client_address(peer.addr.ip(), request.headers(), &app.config.server.trusted_proxies);
+    let https = peer.tls || client.https;
+    let asked = client.host.clone().or_else(|| host_of(request.uri(), request.headers()));
+    let asked = asked.ok_or_else(|| Failure::new(StatusCode::BAD_REQUEST, "bad_host", "The request names no host."))?;
+    let name = host_name(&asked);
+    if !app.hosts.allows(name) {
+        return Err(Failure::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "unknown_host",
+            "This server does not answer for that host name. Its owner can add it to `hosts`, or set `public_url`.",
+        ));
+    }
+    if !https && !app.config.server.lan && !loopback(name) {
+        return Err(Failure::new(
+            StatusCode::FORBIDDEN,
+            "https_required",
+            "This server is reached through HTTPS only. Behind a proxy, name the proxy in `trusted_proxies`.",
+        ));
+    }
+    if app.config.server.lan && !net::is_private(client.ip) {
+        return Err(Failure::new(StatusCode::FORBIDDEN, "lan_only", "This server answers on its own network only."));
+    }
+    let agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    Ok(Facts {
+        id,
+        address: client.ip,
+        agent: agent.chars().take(AGENT_LENGTH).collect(),
+        origin: format!("{}://{}", if https { "https" } else { "http" }, asked.to_ascii_lowercase()),
+    })
+}
+
+/// The host a request asks for: of its absolute target, else of its one `Host` field (RFC 9112 section 3.2).
+fn host_of(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    if let Some(authority) = uri.authority() {
+        return (!authority.as_str().contains('@')).then(|| authority.as_str().to_owned());
+    }
+    let mut fields = headers.get_all(http::header::HOST).iter();
+    match (fields.next(), fields.next()) {
+        (Some(one), None) => one.to_str().ok().map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// The name without its port.
+fn host_name(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or_default();
+    }
+    host.rsplit_once(':').map_or(host, |(name, _)| name)
+}
+
+fn loopback(name: &str) -> bool {
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The host names this server answers for.
+pub struct Hosts {
+    names: Vec<String>,
+    lan: bool,
+}
+
+impl Hosts {
+    /// From configuration: the public name, the further names, and this machine's own.
+    pub fn of(config: &crate::config::Config) -> Hosts {
+        let mut names: Vec<String> = config.server.hosts.clone();
+        if let Some(url) = &config.server.public_url {
+            names.push(host_name(&url.host).to_owned());
+        }
+        Hosts { names, lan: config.server.lan }
+    }
+
+    /// Whether `name`, without port, is one of them. Private addresses count on a LAN, loopback always:
+    /// neither can be the name of somebody else's site.
+    pub fn allows(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known.eq_ignore_ascii_case(name))
+            || loopback(name)
+            || (self.lan && (name.parse::<IpAddr>().is_ok_and(net::is_private) || name.ends_with(".local")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_no_part_of_the_name() {
+        assert_eq!(host_name("example.org:8443"), "example.org");
+        assert_eq!(host_name("[::1]:8080"), "::1");
+        assert_eq!(host_name("localhost"), "localhost");
+    }
+
+    #[test]
+    fn two_host_fields_are_no_host() {
+        let mut headers = HeaderMap::new();
+        headers.append(http::header::HOST, http::HeaderValue::from_static("a"));
+        headers.append(http::header::HOST, http::HeaderValue::from_static("b"));
+        assert_eq!(host_of(&Uri::from_static("/"), &headers), None);
+    }
+
+    #[test]
+    fn only_known_names_are_answered_for() {
+        let hosts = Hosts { names: vec!["media.example".to_owned()], lan: false };
+        assert!(hosts.allows("Media.Example") && hosts.allows("127.0.0.1") && hosts.allows("localhost"));
+        assert!(!hosts.allows("evil.example") && !hosts.allows("192.168.1.5") && !hosts.allows("127.0.0.1.evil.example"));
+        let lan = Hosts { names: vec![], lan: true };
+        assert!(lan.allows("192.168.1.5") && !lan.allows("8.8.8.8"));
+    }
+}

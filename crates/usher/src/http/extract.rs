@@ -1,0 +1,159 @@
+//! What handlers take: the context, admitted at a door, and bodies that were read within their limits.
+
+use super::cookies;
+use super::failure::Failure;
+use crate::cx::Cx;
+use crate::gate::{self, Caller, Door, Refusal, Shown};
+use axum::extract::rejection::{FormRejection, JsonRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, header::AUTHORIZATION};
+use serde::de::DeserializeOwned;
+
+impl<S: Sync> FromRequestParts<S> for Cx {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Cx, Failure> {
+        parts.extensions.get::<Cx>().cloned().ok_or_else(|| {
+            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The request has no context.")
+        })
+    }
+}
+
+/// Whom the headers belong to, at `door`. The one call of the gate from HTTP.
+pub async fn admit(cx: &Cx, headers: &HeaderMap, door: Door) -> Result<Caller, Refusal> {
+    let mut bearers = headers.get_all(AUTHORIZATION).iter();
+    let bearer = match (bearers.next(), bearers.next()) {
+        (None, _) => None,
+        (Some(one), None) => {
+            let text = one.to_str().map_err(|_| Refusal::Invalid)?;
+            let (scheme, token) = text.split_once(' ').ok_or(Refusal::Invalid)?;
+            if !scheme.eq_ignore_ascii_case("bearer") {
+                return Err(Refusal::Invalid);
+            }
+            Some(token.trim())
+        }
+        (Some(_), Some(_)) => return Err(Refusal::Invalid),
+    };
+    let cookie = cookies::find(headers, cookies::session_name(cx));
+    gate::admit(cx, Shown { cookie, bearer }, door).await
+}
+
+macro_rules! doors {
+    ($($(#[$doc:meta])* $name:ident = $door:expr;)*) => {$(
+        $(#[$doc])*
+        pub struct $name(pub Cx);
+
+        impl<S: Sync> FromRequestParts<S> for $name {
+            type Rejection = Failure;
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+                let cx = Cx::from_request_parts(parts, state).await?;
+                let caller = admit(&cx, &parts.headers, $door).await?;
+                Ok($name(cx.admitted(caller)))
+            }
+        }
+    )*};
+}
+
+doors! {
+    /// A page for somebody who is logged in.
+    Page = Door::Page;
+    /// A page for admins.
+    AdminPage = Door::AdminPage;
+    /// The page on which a new password is chosen.
+    PasswordPage = Door::PasswordPage;
+    /// One's own account, through the API.
+    Own = Door::Own;
+    /// One's own facts, to read.
+    Profile = Door::Profile;
+    /// Buckets and entries.
+    Library = Door::Library;
+    /// The admin API.
+    Admin = Door::Admin;
+}
+
+impl Own {
+    /// The caller; a door always has one.
+    pub fn caller(&self) -> Result<&Caller, Failure> {
+        caller(&self.0)
+    }
+}
+
+/// The admitted caller of a context.
+pub fn caller(cx: &Cx) -> Result<&Caller, Failure> {
+    cx.caller.as_ref().ok_or_else(|| Refusal::Missing.into())
+}
+
+/// A JSON body.
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Failure;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        match axum::Json::<T>::from_request(request, state).await {
+            Ok(axum::Json(body)) => Ok(Json(body)),
+            Err(JsonRejection::JsonDataError(error)) => Err(Failure::invalid(error.body_text())),
+            Err(JsonRejection::JsonSyntaxError(_)) => {
+                Err(Failure::new(StatusCode::BAD_REQUEST, "invalid_json", "The body is not JSON."))
+            }
+            Err(JsonRejection::MissingJsonContentType(_)) => Err(Failure::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Send the body as `Content-Type: application/json`.",
+            )),
+            Err(other) => Err(unreadable(other.status())),
+        }
+    }
+}
+
+/// A form body.
+pub struct Form<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
+    type Rejection = Failure;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        match axum::Form::<T>::from_request(request, state).await {
+            Ok(axum::Form(body)) => Ok(Form(body)),
+            Err(FormRejection::InvalidFormContentType(_)) => Err(Failure::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Send the body as `Content-Type: application/x-www-form-urlencoded`.",
+            )),
+            Err(FormRejection::FailedToDeserializeFormBody(error)) => Err(Failure::invalid(error.body_text())),
+            Err(other) => Err(unreadable(other.status())),
+        }
+    }
+}
+
+fn unreadable(status: StatusCode) -> Failure {
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        Failure::new(status, "payload_too_large", "The body is larger than this route takes.")
+    } else {
+        Failure::new(StatusCode::BAD_REQUEST, "invalid_request", "The body could not be read.")
+    }
+}
+
+/// Parameters of a query string. Never credentials.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        match axum::extract::Query::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(query)) => Ok(Query(query)),
+            Err(QueryRejection::FailedToDeserializeQueryString(error)) => Err(Failure::invalid(error.body_text())),
+            Err(_) => Err(Failure::invalid("The query string could not be read.")),
+        }
+    }
+}
+
+/// An id in a path. Anything that is no id names nothing.
+pub struct Id<T>(pub T);
+
+impl<T: std::str::FromStr, S: Send + Sync> FromRequestParts<S> for Id<T> {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let axum::extract::Path(text) =
+            axum::extract::Path::<String>::from_request_parts(parts, state).await.map_err(|_| Failure::not_found())?;
+        text.parse().map(Id).map_err(|_| Failure::not_found())
+    }
+}

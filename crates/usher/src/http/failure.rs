@@ -1,0 +1,233 @@
+//! What went wrong, at the edge: one message for the client, one for the log.
+//!
+//! A `Failure` has a status, a stable code and a public sentence, and keeps its cause to itself. It is
+//! written as a problem document (RFC 9457). Pages find it in the answer's extensions and show it as a page.
+
+use crate::accounts::{ChangeError, CreateError};
+use crate::gate::Refusal;
+use crate::login::LoginError;
+use crate::login::links::LinkError;
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A failure on its way to a client.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// A stable word for programs.
+    pub code: &'static str,
+    /// A sentence for people: what happened and what to do.
+    pub public: String,
+    /// How long to wait before the next try.
+    pub retry_after: Option<Duration>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// The body of a failed API call (RFC 9457).
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// Always `about:blank`: the code says what the type would.
+    #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
+    pub kind: &'static str,
+    /// The status in words.
+    pub title: String,
+    /// The status.
+    pub status: u16,
+    /// A stable word for programs.
+    #[schema(example = "invalid_credentials")]
+    pub code: &'static str,
+    /// A sentence for people.
+    pub detail: String,
+}
+
+impl Failure {
+    /// A failure that is the client's.
+    pub fn new(status: StatusCode, code: &'static str, public: impl Into<String>) -> Failure {
+        Failure { status, code, public: public.into(), retry_after: None, source: None }
+    }
+
+    /// The body, the form or a parameter is not what this route takes.
+    pub fn invalid(public: impl Into<String>) -> Failure {
+        Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", public)
+    }
+
+    /// There is no such thing, or none that this caller may know of.
+    pub fn not_found() -> Failure {
+        Failure::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here by that name.")
+    }
+
+    /// The caller may not do this.
+    pub fn forbidden() -> Failure {
+        Failure::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this.")
+    }
+
+    /// The same, to be tried again after a while.
+    pub fn retry(mut self, after: Duration) -> Failure {
+        self.retry_after = Some(after.max(Duration::from_secs(1)));
+        self
+    }
+
+    fn caused_by(mut self, source: impl StdError + Send + Sync + 'static) -> Failure {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Writes the cause to the log, once, where the request is known. A client never sees it.
+    pub fn log(&self, request: &str) {
+        if let Some(source) = &self.source {
+            tracing::error!(request, code = self.code, error = %source, "a request failed inside");
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let problem = Problem {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: self.public.clone(),
+        };
+        let mut response = (self.status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(after) = self.retry_after {
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, challenge(self.code));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The challenge of RFC 6750 section 3. Not `Basic`: a browser must not open its own password window.
+fn challenge(code: &str) -> HeaderValue {
+    match code {
+        "token_expired" | "token_outdated" | "session_ended" => HeaderValue::from_static("Bearer error=\"invalid_token\""),
+        _ => HeaderValue::from_static("Bearer"),
+    }
+}
+
+impl From<usher_db::Error> for Failure {
+    fn from(error: usher_db::Error) -> Failure {
+        if error.is_unavailable() {
+            return Failure::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The server cannot reach its storage right now. Nothing was changed; try again in a moment.",
+            )
+            .retry(Duration::from_secs(2))
+            .caused_by(error);
+        }
+        Failure::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something went wrong on the server. The log tells what, under this request's id.",
+        )
+        .caused_by(error)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Failure {
+        let (status, code, public) = match refusal {
+            Refusal::Missing => (StatusCode::UNAUTHORIZED, "unauthenticated", "Log in first."),
+            Refusal::Invalid => (StatusCode::UNAUTHORIZED, "invalid_token", "This credential is not valid here."),
+            Refusal::Expired => (StatusCode::UNAUTHORIZED, "token_expired", "The token has expired; refresh it."),
+            Refusal::Ended => (StatusCode::UNAUTHORIZED, "session_ended", "The session has ended; log in again."),
+            Refusal::Outdated => {
+                (StatusCode::UNAUTHORIZED, "token_outdated", "The account's rights have changed; refresh the token.")
+            }
+            Refusal::Forbidden => return Failure::forbidden(),
+            Refusal::PasswordChangeRequired => {
+                (StatusCode::FORBIDDEN, "password_change_required", "Choose a new password first.")
+            }
+            Refusal::Unavailable => {
+                return Failure::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "unavailable",
+                    "The server cannot reach its storage right now. Try again in a moment.",
+                )
+                .retry(Duration::from_secs(2));
+            }
+        };
+        Failure::new(status, code, public)
+    }
+}
+
+impl From<LoginError> for Failure {
+    fn from(error: LoginError) -> Failure {
+        match error {
+            LoginError::InvalidCredentials => Failure::new(
+                StatusCode::UNAUTHORIZED,
+                "invalid_credentials",
+                "The username or the password is wrong.",
+            ),
+            LoginError::RateLimited(wait) => Failure::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                "Too many attempts. Wait before the next one.",
+            )
+            .retry(wait),
+            LoginError::Busy(wait) => Failure::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "Too many people are logging in at once. Try again in a moment.",
+            )
+            .retry(wait),
+            LoginError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<CreateError> for Failure {
+    fn from(error: CreateError) -> Failure {
+        match error {
+            CreateError::UsernameTaken => Failure::new(
+                StatusCode::CONFLICT,
+                "username_taken",
+                "This username is taken, or looks too much like one that is.",
+            ),
+        }
+    }
+}
+
+impl From<ChangeError> for Failure {
+    fn from(error: ChangeError) -> Failure {
+        match error {
+            ChangeError::NotFound => Failure::not_found(),
+            ChangeError::LastAdmin => Failure::new(
+                StatusCode::CONFLICT,
+                "last_admin",
+                "This is the last admin who can log in. Make another admin first.",
+            ),
+        }
+    }
+}
+
+impl From<LinkError> for Failure {
+    fn from(error: LinkError) -> Failure {
+        match error {
+            LinkError::Unusable => Failure::new(
+                StatusCode::GONE,
+                "link_unusable",
+                "This link was used, withdrawn or has expired. Ask for a new one.",
+            ),
+            LinkError::Create(error) => error.into(),
+            LinkError::Storage(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Single-use links: the first admin, an invitation, a lost password.
+//!
+//! Promises: a link carries 256 random bits, of which the row keeps a digest; it is spent by the same
+//! commit that does what it is for, so that a failed attempt does not cost it and two attempts do not
+//! share it. Looking at a link spends nothing.
+
+use super::store;
+use crate::accounts::{self, Buckets, CreateError, NewAccount, Role, username::Username};
+use crate::audit::{Entry, Event, Outcome};
+use crate::cx::Cx;
+use crate::id::{AccountId, LinkId};
+use crate::secret::Digest;
+use crate::sessions::{self, EndReason, Which};
+use crate::time::Time;
+use std::str::FromStr;
+use std::time::Duration;
+use usher_db::Error;
+use zeroize::Zeroizing;
+
+/// What a link is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Makes the first admin.
+    Setup,
+    /// Makes an account.
+    Invite,
+    /// Sets a new password.
+    Reset,
+}
+
+impl Kind {
+    /// The word in the table.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Setup => "setup",
+            Kind::Invite => "invite",
+            Kind::Reset => "reset",
+        }
+    }
+
+    /// The prefix of what such a link carries, known to leak scanners.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Kind::Setup => "ust_",
+            Kind::Invite => "usi_",
+            Kind::Reset => "usw_",
+        }
+    }
+
+    /// How long it may wait.
+    pub fn life(self) -> Duration {
+        match self {
+            Kind::Setup | Kind::Reset => Duration::from_secs(3600),
+            Kind::Invite => Duration::from_secs(7 * 24 * 3600),
+        }
+    }
+
+    /// The page that takes it: `/setup`, `/signup`, `/reset`.
+    pub fn page(self) -> &'static str {
+        match self {
+            Kind::Setup => "/setup",
+            Kind::Invite => "/signup",
+            Kind::Reset => "/reset",
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = ();
+    fn from_str(word: &str) -> Result<Kind, ()> {
+        [Kind::Setup, Kind::Invite, Kind::Reset].into_iter().find(|kind| kind.word() == word).ok_or(())
+    }
+}
+
+/// A link that can be used.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// The public id, for lists and the audit log.
+    pub id: LinkId,
+    /// What it is for.
+    pub kind: Kind,
+    /// Whose password it resets.
+    pub account: Option<AccountId>,
+    /// What its maker wrote beside it.
+    pub note: String,
+    /// When it was made.
+    pub made_at: Time,
+    /// When it ends.
+    pub expires_at: Time,
+}
+
+/// A link with what it carries, for the one answer that shows it.
+#[derive(Clone, Debug)]
+pub struct MadeLink {
+    /// The link.
+    pub link: Link,
+    /// Its path on this server, secret included.
+    pub path: Zeroizing<String>,
+}
+
+/// Why a link cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// Unknown, used, withdrawn or expired.
+    #[error("this link is not valid any more")]
+    Unusable,
+    /// The name it should make an account with belongs to somebody; the link is not spent.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// The database did not answer.
+    #[error("not available right now")]
+    Storage(#[from] Error),
+}
+
+/// Makes a link. A new setup link replaces the one before.
+pub async fn make(cx: &Cx, kind: Kind, account: Option<AccountId>, note: &str) -> Result<MadeLink, Error> {
+    let secret: Zeroizing<[u8; 32]> = Zeroizing::new(cx.app.rng.bytes());
+    let digest = Digest::of(&*secret);
+    let link = Link {
+        id: LinkId::new(cx.now, &cx.app.rng),
+        kind,
+        account,
+        note: note.to_owned(),
+        made_at: cx.now,
+        expires_at: cx.now + kind.life(),
+    };
+    let made_by = cx.caller.as_ref().map(|caller| caller.account());
+    let mut entry = Entry::new(cx, Event::LinkCreated, Outcome::Done).target(link.id).detail(kind.word());
+    if let Some(account) = account {
+        entry = entry.of(account);
+    }
+    let (row, now) = (link.clone(), cx.now);
+    cx.write("links.make", async move |tx| {
+        if kind == Kind::Setup {
+            store::revoke_kind(tx, kind, now).await?;
+        }
+        store::insert_link(tx, &row, &digest, made_by).await?;
+        entry.record(tx).await
+    })
+    .await?;
+    let token = crate::secret::with_prefix(kind.prefix(), &*secret);
+    Ok(MadeLink { link, path: Zeroizing::new(format!("{}/{token}", kind.page())) })
+}
+
+fn digest(kind: Kind, token: &str) -> Option<Digest> {
+    crate::secret::without_prefix::<32>(kind.prefix(), token).map(|bytes| Digest::of(&*bytes))
+}
+
+/// The link that `token` belongs to, if it can be used. Spends nothing.
+pub async fn look(cx: &Cx, kind: Kind, token: &str) -> Result<Option<Link>, Error> {
+    match digest(kind, token) {
+        Some(digest) => store::find_link(&cx.app.db, kind, &digest, cx.now).await,
+        None => Ok(None),
+    }
+}
+
+/// Makes an account by a setup or invite link. The link is spent only if the account is made.
+///
+/// `password` is already a hash. Of several who hold the same link, one gets an account.
+pub async fn create_account(
+    cx: &Cx,
+    kind: Kind,
+    token: &str,
+    username: Username,
+    password: String,
+) -> Result<AccountId, LinkError> {
+    let digest = digest(kind, token).ok_or(LinkError::Unusable)?;
+    let id = AccountId::new(cx.now, &cx.app.rng);
+    let (role, buckets) = match kind {
+        Kind::Setup => (Role::Admin, Buckets::Every),
+        Kind::Invite | Kind::Reset => (Role::User, Buckets::None),
+    };
+    let new = NewAccount { id, username, password: Some(password), role, buckets, must_change: false };
+    let used = Entry::new(cx, Event::LinkUsed, Outcome::Done).of(id).detail(kind.word());
+    let created = Entry::new(cx, Event::AccountCreated, Outcome::Done).of(id).target(new.username.display());
+    let now = cx.now;
+    cx.write("links.create_account", async move |tx| {
+        // The link first: its guarded update is what several holders meet at.
+        let Some(link) = store::spend_link(tx, kind, &digest, now).await? else {
+            return Ok(Err(LinkError::Unusable));
+        };
+        if kind == Kind::Setup && accounts::has_admin(tx).await? {
+            return Ok(tx.undo(Err(LinkError::Unusable)));
+        }
+        if let Err(error) = accounts::create(tx, &new, now).await? {
+            return Ok(tx.undo(Err(LinkError::Create(error))));
+        }
+        used.clone().target(link.id).record(tx).await?;
+        created.record(tx).await?;
+        Ok(Ok(id))
+    })
+    .await?
+}
+
+/// Sets a new password by a reset link: spends it, ends every session of the account, logs nobody in.
+pub async fn reset_password(cx: &Cx, token: &str, password: String) -> Result<AccountId, LinkError> {
+    let digest = digest(Kind::Reset, token).ok_or(LinkError::Unusable)?;
+    let used = Entry::new(cx, Event::LinkUsed, Outcome::Done).detail(Kind::Reset.word());
+    let changed = Entry::new(cx, Event::PasswordChanged, Outcome::Done).detail("reset link");
+    let now = cx.now;
+    cx.write("links.reset_password", async move |tx| {
+        let Some(link) = store::spend_link(tx, Kind::Reset, &digest, now).await? else {
+            return Ok(Err(LinkError::Unusable));
+        };
+        let Some(account) = link.account else { return Ok(Err(LinkError::Unusable)) };
+        if accounts::set_password(tx, account, &password, false, now).await?.is_err() {
+            return Ok(Err(LinkError::Unusable));
+        }
+        sessions::end(tx, Which::All(account), EndReason::PasswordChanged, now).await?;
+        used.clone().of(account).target(link.id).record(tx).await?;
+        changed.clone().of(account).record(tx).await?;
+        Ok(Ok(account))
+    })
+    .await?
+}
+
+/// Withdraws a link. `false` when it cannot be used any more anyway.
+pub async fn revoke(cx: &Cx, id: LinkId) -> Result<bool, Error> {
+    let entry = Entry::new(cx, Event::LinkRevoked, Outcome::Done).target(id);
+    let now = cx.now;
+    cx.write("links.revoke", async move |tx| {
+        let revoked = store::revoke_link(tx, id, now).await?;
+        if revoked {
+            entry.record(tx).await?;
+        }
+        Ok(revoked)
+    })
+    .await
+}

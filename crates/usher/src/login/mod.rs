@@ -1,0 +1,234 @@
+//! Logging in: many proofs, one result, which is a session.
+//!
+//! Promises: an unknown name, a wrong password and a disabled account get one answer, in text, headers and
+//! time; guessing is slowed per account, whatever spelling or route it uses, and per address without ever
+//! refusing a right password because of others there; a session begins only if the password that was
+//! checked is still the password when the session commits.
+//! Refuses: to hash inside a write, to hash without bound, and to say which part was wrong.
+
+pub mod links;
+pub mod store;
+pub mod throttle;
+
+use crate::accounts::{self, hash, hasher, username};
+use crate::audit::{Entry, Event, Outcome};
+use crate::config::accounts::Accounts as AccountRules;
+use crate::cx::Cx;
+use crate::id::{AccountId, SessionId};
+use crate::sessions::{self, Kind, Life, NewSession, refresh};
+use std::time::Duration;
+use usher_db::Error;
+use zeroize::Zeroizing;
+
+/// The longest password that is hashed, in bytes. Longer ones are refused before any work.
+pub const LONGEST_PASSWORD: usize = 1024;
+
+/// A login by password.
+pub struct Attempt {
+    /// The name in any spelling.
+    pub username: String,
+    /// The password as it came.
+    pub password: Zeroizing<String>,
+    /// What will hold the session.
+    pub kind: Kind,
+    /// What its owner will see in the list of sessions; empty to take it from the client's own name.
+    pub label: String,
+    /// Whether a refresh token is wanted.
+    pub refresh: bool,
+}
+
+/// A login that succeeded. The session is committed.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// Whose.
+    pub account: AccountId,
+    /// The session with its secrets, for the one answer that may carry them.
+    pub session: NewSession,
+}
+
+/// Why a login is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// Something about the name, the password or the account is not right; nobody says what.
+    #[error("the username or the password is wrong")]
+    InvalidCredentials,
+    /// Too many wrong guesses for this account or, when guessing, from this address.
+    #[error("too many attempts; wait before the next one")]
+    RateLimited(Duration),
+    /// More logins at once than this machine can hash.
+    #[error("too many logins at once; try again in a moment")]
+    Busy(Duration),
+    /// The database did not answer.
+    #[error("not available right now")]
+    Storage(#[from] Error),
+}
+
+/// The life of a session of this kind, by configuration.
+pub fn life(cx: &Cx, kind: Kind) -> Life {
+    let sessions = &cx.app.config.sessions;
+    let idle = match kind {
+        Kind::Browser => sessions.browser_idle,
+        Kind::Device => sessions.device_idle,
+        Kind::Api => sessions.api_idle,
+    };
+    Life { idle, absolute: sessions.absolute }
+}
+
+/// Logs in with a name and a password.
+///
+/// The order is: throttle, read the credential, hash outside any write, then one guarded write that
+/// checks the credential's version and the account's standing again and begins the session.
+pub async fn with_password(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginError> {
+    let name = username::lookup_key(&attempt.username);
+    let subjects = throttle::Subjects::of(name.as_deref().unwrap_or(&attempt.username), cx.request.address);
+    let ticket = throttle::admit(cx, &subjects).await?;
+    let credential = match &name {
+        Some(key) => accounts::store::find_credential(&cx.app.db, key).await?,
+        None => None,
+    };
+    let encoded = credential.as_ref().and_then(|credential| credential.encoded.as_deref());
+    let parsed = encoded.and_then(|text| hash::Encoded::parse(text).ok());
+    let right = if attempt.password.len() > LONGEST_PASSWORD {
+        false
+    } else {
+        let verdict = cx.app.hasher.verify(attempt.password.clone(), parsed.clone()).await;
+        verdict.map_err(|busy: hasher::Busy| LoginError::Busy(busy.retry_after))?.is_match()
+    };
+    let usable = credential.filter(|credential| right && credential.standing == accounts::Standing::Active);
+    let Some(credential) = usable else {
+        return Err(refuse(cx, &subjects, &attempt.username, ticket).await?);
+    };
+
+    let label = if attempt.label.is_empty() { label_of(&cx.request.agent) } else { attempt.label };
+    let mut session = NewSession::draw(cx, credential.account, attempt.kind, "pwd", label, life(cx, attempt.kind));
+    if attempt.refresh {
+        session.refresh = Some(refresh::First::draw(&cx.app.rng));
+    }
+    let entry = Entry::new(cx, Event::Login, Outcome::Done).about(credential.account, session.id).detail("pwd");
+    let (new, account_key, now) = (session.clone(), subjects.account.clone(), cx.now);
+    let most = cx.app.config.sessions.max_per_account;
+    let (account, version) = (credential.account, credential.version);
+    let begun = cx
+        .write("login.begin", async move |tx| {
+            if !accounts::store::logged_in(tx, account, version, now).await? {
+                return Ok(false);
+            }
+            sessions::start(tx, &new, most, now).await?;
+            store::forget_failures(tx, &account_key).await?;
+            entry.record(tx).await?;
+            Ok(true)
+        })
+        .await?;
+    if !begun {
+        // The password changed, or the account was shut out, while we hashed.
+        return Err(refuse(cx, &subjects, &attempt.username, ticket).await?);
+    }
+    if let Some(encoded) = parsed
+        && encoded.needs_rehash(cx.app.hasher.params())
+    {
+        rehash_later(cx.clone(), account, version, attempt.password);
+    }
+    Ok(LoggedIn { account, session })
+}
+
+/// Counts a failure, writes it to the audit log and the log that fail2ban reads, and gives the one answer.
+async fn refuse(
+    cx: &Cx,
+    subjects: &throttle::Subjects,
+    username: &str,
+    ticket: throttle::Ticket,
+) -> Result<LoginError, LoginError> {
+    let known = username::lookup_key(username).unwrap_or_default();
+    crate::log::login_failed(cx.request.address, username);
+    let entry = Entry::new(cx, Event::Login, Outcome::Refused).target(known).detail("pwd");
+    let wait = throttle::count_failure(cx, subjects, entry).await?;
+    drop(ticket);
+    Ok(match wait {
+        Some(wait) => LoginError::RateLimited(wait),
+        None => LoginError::InvalidCredentials,
+    })
+}
+
+/// Brings an older hash to today's strength after the answer was given, so that it cannot be told by its time.
+fn rehash_later(cx: Cx, account: AccountId, version: i64, password: Zeroizing<String>) {
+    tokio::spawn(async move {
+        let Ok(encoded) = cx.app.hasher.hash(password).await else { return };
+        let done = cx
+            .write("login.rehash", async move |tx| accounts::store::rehash(tx, account, version, &encoded).await)
+            .await;
+        if let Err(error) = done {
+            tracing::warn!(%error, "an older password hash could not be renewed; the next login tries again");
+        }
+    });
+}
+
+/// Whether `password` is the account's, for acts that ask again. Counts and slows like a login.
+pub async fn prove_password(cx: &Cx, account: AccountId, password: Zeroizing<String>) -> Result<bool, LoginError> {
+    let Some(credential) = accounts::store::find_credential_of(&cx.app.db, account).await? else { return Ok(false) };
+    let key = username::lookup_key(&credential.username).unwrap_or_default();
+    let subjects = throttle::Subjects::of(&key, cx.request.address);
+    let ticket = throttle::admit(cx, &subjects).await?;
+    if password.len() > LONGEST_PASSWORD {
+        return Ok(false);
+    }
+    let parsed = credential.encoded.as_deref().and_then(|text| hash::Encoded::parse(text).ok());
+    let verdict = cx.app.hasher.verify(password, parsed).await;
+    if verdict.map_err(|busy: hasher::Busy| LoginError::Busy(busy.retry_after))?.is_match() {
+        return Ok(true);
+    }
+    match refuse(cx, &subjects, &credential.username, ticket).await? {
+        LoginError::InvalidCredentials => Ok(false),
+        other => Err(other),
+    }
+}
+
+/// Renews the cookie secret of a session after a new proof; the old cookie is refused from the commit on.
+pub async fn renew(cx: &Cx, session: SessionId, amr: &str) -> Result<Option<String>, Error> {
+    sessions::renew_secret(cx, session, amr).await
+}
+
+/// The shortest password that may be chosen.
+pub fn shortest_password(rules: &AccountRules) -> usize {
+    if rules.strict { rules.password_min_length.max(15) } else { rules.password_min_length }
+}
+
+/// A name for a device that did not give one: its browser and system, as far as its user agent tells.
+pub fn label_of(agent: &str) -> String {
+    let browser = [("Firefox/", "Firefox"), ("Edg/", "Edge"), ("OPR/", "Opera"), ("Chrome/", "Chrome"), ("Safari/", "Safari")]
+        .into_iter()
+        .find(|(mark, _)| agent.contains(mark))
+        .map(|(_, name)| name);
+    let system = [
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ]
+    .into_iter()
+    .find(|(mark, _)| agent.contains(mark))
+    .map(|(_, name)| name);
+    match (browser, system) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(one), None) | (None, Some(one)) => one.to_owned(),
+        (None, None) => {
+            let own: String = agent.split([' ', '/']).next().unwrap_or_default().chars().take(40).collect();
+            if own.is_empty() { "Unknown device".to_owned() } else { own }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_named_after_its_browser_and_system() {
+        let agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0 Safari/537.36";
+        assert_eq!(label_of(agent), "Chrome on Linux");
+        assert_eq!(label_of("curl/8.1"), "curl");
+        assert_eq!(label_of(""), "Unknown device");
+    }
+}

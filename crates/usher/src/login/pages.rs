@@ -1,0 +1,352 @@
+//! The pages at the door: first admin, login, sign-up, lost password, logout.
+
+use super::links::{self, Kind as LinkKind, LinkError};
+use super::{Attempt, LoginError, api, with_password};
+use crate::accounts::username::Username;
+use crate::accounts::{self, CreateError};
+use crate::config::accounts::Signup;
+use crate::cx::Cx;
+use crate::gate::Door;
+use crate::http::extract::{self, Form, Query};
+use crate::http::failure::Failure;
+use crate::http::page::{onward, password_rule, safe_return, shell, show, with_cookies};
+use crate::http::cookies;
+use crate::pages::{
+    Link, LoginPage, LogoutPage, LogoutState, Nav, Notice, Problem, Problems, Refusal, ResetPage, ResetState, SetupPage,
+    SetupState, SignupPage, SignupState,
+};
+use crate::sessions::{Kind, cookie};
+use axum::extract::Path;
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+/// Where to go after the login, and what was just done.
+#[derive(Deserialize)]
+pub struct LoginQuery {
+    #[serde(default)]
+    return_to: String,
+    #[serde(default)]
+    done: String,
+}
+
+/// The login page. Somebody who is logged in already is sent on.
+pub async fn login_page(cx: Cx, headers: HeaderMap, Query(query): Query<LoginQuery>) -> Response {
+    if extract::admit(&cx, &headers, Door::Page).await.is_ok() {
+        return onward(safe_return(&query.return_to));
+    }
+    let notice = match query.done.as_str() {
+        "reset" => Some(Notice::done("Your password is changed. Log in with the new one.")),
+        "created" => Some(Notice::done("Your account is ready. Log in with it.")),
+        _ => None,
+    };
+    show(StatusCode::OK, &login_form(&cx, String::new(), &query.return_to, None, notice))
+}
+
+fn login_form(cx: &Cx, username: String, return_to: &str, refusal: Option<Refusal>, notice: Option<Notice>) -> LoginPage {
+    LoginPage {
+        shell: shell(cx, Nav::Elsewhere),
+        username,
+        return_to: safe_return(return_to).to_owned(),
+        refusal,
+        notice,
+        signup_open: cx.app.config.accounts.signup == Signup::Open,
+    }
+}
+
+/// The login form.
+#[derive(Deserialize)]
+pub struct LoginForm {
+    username: String,
+    password: String,
+    #[serde(default)]
+    return_to: String,
+}
+
+/// Logs in and goes where the person wanted to go.
+pub async fn login(cx: Cx, headers: HeaderMap, Form(form): Form<LoginForm>) -> Result<Response, Failure> {
+    let attempt = Attempt {
+        username: form.username.clone(),
+        password: Zeroizing::new(form.password),
+        kind: Kind::Browser,
+        label: String::new(),
+        refresh: false,
+    };
+    let refusal = match with_password(&cx, attempt).await {
+        Ok(logged_in) => {
+            // Whoever was logged in in this browser before is not any more: the cookie is replaced.
+            if let Ok(before) = extract::admit(&cx, &headers, Door::PasswordPage).await
+                && let Some(session) = before.session()
+            {
+                api::end_own(&cx.admitted(before), session).await?;
+            }
+            let session = logged_in.session;
+            let value = cookie::mint(&cx.app.macs.cookie, session.id, &session.secret);
+            let set = cookies::set_session(&cx, &value, session.absolute);
+            return Ok(with_cookies(onward(safe_return(&form.return_to)), [set]));
+        }
+        Err(LoginError::Storage(error)) => return Err(error.into()),
+        Err(error) => error,
+    };
+    let failure = Failure::from(refusal);
+    let seconds = failure.retry_after.map_or(1, |after| after.as_secs().max(1));
+    let shown = match failure.code {
+        "rate_limited" => Refusal::Throttled { seconds },
+        "busy" => Refusal::Busy { seconds },
+        _ => Refusal::Wrong,
+    };
+    let mut response = show(failure.status, &login_form(&cx, form.username, &form.return_to, Some(shown), None));
+    if failure.retry_after.is_some() {
+        response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    Ok(response)
+}
+
+/// Moves a link out of the address, where histories and logs keep it, into a short-lived cookie.
+async fn take_link(cx: Cx, kind: LinkKind, token: &str) -> Response {
+    with_cookies(onward(kind.page()), [cookies::set_link(&cx, kind, token)])
+}
+
+/// The first GET of a setup link.
+pub async fn take_setup(cx: Cx, Path(token): Path<String>) -> Response {
+    take_link(cx, LinkKind::Setup, &token).await
+}
+
+/// The first GET of an invitation.
+pub async fn take_invite(cx: Cx, Path(token): Path<String>) -> Response {
+    take_link(cx, LinkKind::Invite, &token).await
+}
+
+/// The first GET of a reset link.
+pub async fn take_reset(cx: Cx, Path(token): Path<String>) -> Response {
+    take_link(cx, LinkKind::Reset, &token).await
+}
+
+/// The link this browser carries, if it can still be used.
+async fn carried(cx: &Cx, headers: &HeaderMap, kind: LinkKind) -> Result<Option<(String, links::Link)>, Failure> {
+    let Some(token) = cookies::find_link(cx, headers, kind) else { return Ok(None) };
+    Ok(links::look(cx, kind, &token).await?.map(|link| (token, link)))
+}
+
+/// A name and a password, twice.
+#[derive(Deserialize)]
+pub struct NewAccountForm {
+    username: String,
+    password: String,
+    password2: String,
+}
+
+impl NewAccountForm {
+    /// The name and the password's hash, or what is wrong with them.
+    async fn check(&self, cx: &Cx) -> Result<Result<(Username, String), Problems>, Failure> {
+        let mut problems = Vec::new();
+        let username = Username::parse(&self.username)
+            .map_err(|error| problems.push(Problem { field: "username", text: sentence(&error.to_string()) }))
+            .ok();
+        problems.extend(password_problems(cx, &self.password, &self.password2, &[&self.username]));
+        match username {
+            Some(username) if problems.is_empty() => Ok(Ok((username, hash(cx, &self.password).await?))),
+            _ => Ok(Err(Problems(problems))),
+        }
+    }
+}
+
+/// What is wrong with a new password, in sentences.
+pub fn password_problems(cx: &Cx, password: &str, again: &str, context: &[&str]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Err(weaknesses) = cx.app.policy.check(password, context) {
+        problems.extend(weaknesses.iter().map(|weak| Problem { field: "password", text: sentence(&weak.to_string()) }));
+    } else if password != again {
+        problems.push(Problem { field: "password2", text: "The two passwords are not the same.".to_owned() });
+    }
+    problems
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    let rest = chars.as_str();
+    let stop = if rest.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{rest}{stop}")
+}
+
+/// The hash of a new password.
+pub async fn hash(cx: &Cx, password: &str) -> Result<String, Failure> {
+    let hashed = cx.app.hasher.hash(Zeroizing::new(password.to_owned())).await;
+    hashed.map_err(|busy| LoginError::Busy(busy.retry_after).into())
+}
+
+fn link_problem(error: &LinkError) -> Option<Problems> {
+    match error {
+        LinkError::Create(CreateError::UsernameTaken) => {
+            Some(Problems::one("username", "This username is taken, or looks too much like one that is."))
+        }
+        LinkError::Unusable | LinkError::Storage(_) => None,
+    }
+}
+
+/// The page that makes the first admin.
+pub async fn setup_page(cx: Cx, headers: HeaderMap) -> Result<Response, Failure> {
+    let state = match carried(&cx, &headers, LinkKind::Setup).await? {
+        Some(_) => SetupState::Form { username: String::new(), problems: Problems::default() },
+        None => SetupState::NoLink,
+    };
+    Ok(setup_form(&cx, StatusCode::OK, state))
+}
+
+fn setup_form(cx: &Cx, status: StatusCode, state: SetupState) -> Response {
+    show(status, &SetupPage { shell: shell(cx, Nav::Elsewhere), rule: password_rule(cx), state })
+}
+
+/// Makes the first admin and logs them in.
+pub async fn setup(cx: Cx, headers: HeaderMap, Form(form): Form<NewAccountForm>) -> Result<Response, Failure> {
+    let Some((token, _)) = carried(&cx, &headers, LinkKind::Setup).await? else {
+        return Ok(setup_form(&cx, StatusCode::GONE, SetupState::NoLink));
+    };
+    let again = |problems| SetupState::Form { username: form.username.clone(), problems };
+    let (username, hash) = match form.check(&cx).await? {
+        Ok(checked) => checked,
+        Err(problems) => return Ok(setup_form(&cx, StatusCode::UNPROCESSABLE_ENTITY, again(problems))),
+    };
+    match links::create_account(&cx, LinkKind::Setup, &token, username, hash).await {
+        Ok(_) => first_login(&cx, LinkKind::Setup, &form).await,
+        Err(error) => match link_problem(&error) {
+            Some(problems) => Ok(setup_form(&cx, StatusCode::CONFLICT, again(problems))),
+            None => Err(error.into()),
+        },
+    }
+}
+
+/// Logs in with what was just chosen, by the same path as every login.
+async fn first_login(cx: &Cx, kind: LinkKind, form: &NewAccountForm) -> Result<Response, Failure> {
+    let attempt = Attempt {
+        username: form.username.clone(),
+        password: Zeroizing::new(form.password.clone()),
+        kind: Kind::Browser,
+        label: String::new(),
+        refresh: false,
+    };
+    let session = with_password(cx, attempt).await?.session;
+    let value = cookie::mint(&cx.app.macs.cookie, session.id, &session.secret);
+    let set = cookies::set_session(cx, &value, session.absolute);
+    Ok(with_cookies(onward("/library"), [set, cookies::clear_link(cx, kind)]))
+}
+
+/// The page on which an account is made: by an invitation, or by anybody if the owner allows it.
+pub async fn signup_page(cx: Cx, headers: HeaderMap) -> Result<Response, Failure> {
+    let state = signup_state(&cx, &headers, String::new(), Problems::default()).await?;
+    let status = if matches!(state, SignupState::Closed) { StatusCode::FORBIDDEN } else { StatusCode::OK };
+    Ok(signup_form(&cx, status, state))
+}
+
+async fn signup_state(cx: &Cx, headers: &HeaderMap, username: String, problems: Problems) -> Result<SignupState, Failure> {
+    let invited = carried(cx, headers, LinkKind::Invite).await?.is_some();
+    Ok(match cx.app.config.accounts.signup {
+        Signup::Open => SignupState::Form { username, problems, invited },
+        Signup::Invite | Signup::Off if invited => SignupState::Form { username, problems, invited },
+        Signup::Invite | Signup::Off => SignupState::Closed,
+    })
+}
+
+fn signup_form(cx: &Cx, status: StatusCode, state: SignupState) -> Response {
+    show(status, &SignupPage { shell: shell(cx, Nav::Elsewhere), rule: password_rule(cx), state })
+}
+
+/// Makes an account and logs its owner in.
+pub async fn signup(cx: Cx, headers: HeaderMap, Form(form): Form<NewAccountForm>) -> Result<Response, Failure> {
+    let link = carried(&cx, &headers, LinkKind::Invite).await?;
+    if link.is_none() && cx.app.config.accounts.signup != Signup::Open {
+        return Ok(signup_form(&cx, StatusCode::FORBIDDEN, SignupState::Closed));
+    }
+    let (username, hash) = match form.check(&cx).await? {
+        Ok(checked) => checked,
+        Err(problems) => {
+            let state = signup_state(&cx, &headers, form.username.clone(), problems).await?;
+            return Ok(signup_form(&cx, StatusCode::UNPROCESSABLE_ENTITY, state));
+        }
+    };
+    let made = match link {
+        Some((token, _)) => links::create_account(&cx, LinkKind::Invite, &token, username, hash).await.map(|_| ()),
+        None => super::signup(&cx, username, hash).await,
+    };
+    match made {
+        Ok(()) => first_login(&cx, LinkKind::Invite, &form).await,
+        Err(error) => match link_problem(&error) {
+            Some(problems) => {
+                let state = signup_state(&cx, &headers, form.username.clone(), problems).await?;
+                Ok(signup_form(&cx, StatusCode::CONFLICT, state))
+            }
+            None => Err(error.into()),
+        },
+    }
+}
+
+/// The page on which a lost password is replaced.
+pub async fn reset_page(cx: Cx, headers: HeaderMap) -> Result<Response, Failure> {
+    let state = reset_state(&cx, &headers, Problems::default()).await?;
+    Ok(reset_form(&cx, StatusCode::OK, state))
+}
+
+async fn reset_state(cx: &Cx, headers: &HeaderMap, problems: Problems) -> Result<ResetState, Failure> {
+    let Some((_, link)) = carried(cx, headers, LinkKind::Reset).await? else { return Ok(ResetState::NoLink) };
+    let Some(account) = link.account else { return Ok(ResetState::NoLink) };
+    let account = accounts::store::find(&cx.app.db, account).await?;
+    Ok(account.map_or(ResetState::NoLink, |account| ResetState::Form { username: account.username, problems }))
+}
+
+fn reset_form(cx: &Cx, status: StatusCode, state: ResetState) -> Response {
+    show(status, &ResetPage { shell: shell(cx, Nav::Elsewhere), rule: password_rule(cx), state })
+}
+
+/// A new password, twice.
+#[derive(Deserialize)]
+pub struct ResetForm {
+    password: String,
+    password2: String,
+}
+
+/// Sets the new password and leads to the login; nobody is logged in by a link.
+pub async fn reset(cx: Cx, headers: HeaderMap, Form(form): Form<ResetForm>) -> Result<Response, Failure> {
+    let Some((token, _)) = carried(&cx, &headers, LinkKind::Reset).await? else {
+        return Ok(reset_form(&cx, StatusCode::GONE, ResetState::NoLink));
+    };
+    let problems = password_problems(&cx, &form.password, &form.password2, &[]);
+    if !problems.is_empty() {
+        let state = reset_state(&cx, &headers, Problems(problems)).await?;
+        return Ok(reset_form(&cx, StatusCode::UNPROCESSABLE_ENTITY, state));
+    }
+    links::reset_password(&cx, &token, hash(&cx, &form.password).await?).await?;
+    Ok(with_cookies(onward("/login?done=reset"), [cookies::clear_link(&cx, LinkKind::Reset)]))
+}
+
+/// Asks whether to log out: a GET changes nothing.
+pub async fn logout_page(cx: Cx, headers: HeaderMap) -> Response {
+    let state = match extract::admit(&cx, &headers, Door::PasswordPage).await {
+        Ok(_) => LogoutState::Confirm,
+        Err(_) => LogoutState::Done { again: Link::new("Log in", "/login") },
+    };
+    show(StatusCode::OK, &LogoutPage { shell: shell(&cx, Nav::Elsewhere), state })
+}
+
+/// Ends the session of this browser, if there is one.
+pub async fn logout(cx: Cx, headers: HeaderMap) -> Result<Response, Failure> {
+    match extract::admit(&cx, &headers, Door::PasswordPage).await {
+        Ok(caller) => {
+            if let Some(session) = caller.session() {
+                api::end_own(&cx.admitted(caller), session).await?;
+            }
+        }
+        Err(crate::gate::Refusal::Unavailable) => return Err(crate::gate::Refusal::Unavailable.into()),
+        Err(_) => {}
+    }
+    let page = LogoutPage {
+        shell: shell(&cx, Nav::Elsewhere),
+        state: LogoutState::Done { again: Link::new("Log in", "/login") },
+    };
+    let mut response = with_cookies(show(StatusCode::OK, &page), [cookies::clear_session(&cx)]);
+    // What the browser kept of the library goes too; its cookies were cleared by name.
+    response.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\", \"storage\""));
+    Ok(response)
+}
+

@@ -1,0 +1,139 @@
+//! The statements of failed logins and single-use links.
+
+use super::links::{Kind, Link};
+use crate::id::{AccountId, LinkId};
+use crate::secret::Digest;
+use crate::time::Time;
+use usher_db::{Db, Error, Row, Tx, args, statements};
+
+statements! {
+    FAILURES: Point = "SELECT failures, last_at, blocked_until FROM login_failures WHERE subject = $1";
+    COUNT: Write = "INSERT INTO login_failures (subject, failures, last_at, blocked_until) VALUES ($1, 1, $2, 0) \
+        ON CONFLICT (subject) DO UPDATE SET failures = CASE WHEN login_failures.last_at < $3 THEN 1 \
+        ELSE login_failures.failures + 1 END, last_at = excluded.last_at RETURNING failures";
+    BLOCK: Write = "UPDATE login_failures SET blocked_until = $2 WHERE subject = $1";
+    FORGET_FAILURES: Write = "DELETE FROM login_failures WHERE subject = $1";
+    SWEEP: Write = "DELETE FROM login_failures WHERE subject IN \
+        (SELECT subject FROM login_failures WHERE last_at < $1 AND blocked_until < $1 LIMIT $2)";
+    INSERT_LINK: Write = "INSERT INTO links (id, kind, digest, account_id, made_by, note, made_at, expires_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    FIND_LINK: Point = "SELECT id, kind, account_id, note, made_at, expires_at FROM links \
+        WHERE kind = $1 AND digest = $2 AND used_at IS NULL AND revoked_at IS NULL AND expires_at > $3";
+    // The guard makes it single-use: of several that come at once, one finds it unused.
+    SPEND_LINK: Write = "UPDATE links SET used_at = $3 WHERE kind = $1 AND digest = $2 AND used_at IS NULL \
+        AND revoked_at IS NULL AND expires_at > $3 RETURNING id, kind, account_id, note, made_at, expires_at";
+    LIST_LINKS: Scan = "SELECT id, kind, account_id, note, made_at, expires_at FROM links \
+        WHERE kind = $1 AND used_at IS NULL AND revoked_at IS NULL AND expires_at > $2 ORDER BY id DESC LIMIT 500";
+    REVOKE_LINK: Write = "UPDATE links SET revoked_at = $2 WHERE id = $1 AND used_at IS NULL AND revoked_at IS NULL";
+    REVOKE_KIND: Write = "UPDATE links SET revoked_at = $2 WHERE kind = $1 AND used_at IS NULL AND revoked_at IS NULL";
+    REVOKE_OF_ACCOUNT: Write = "UPDATE links SET revoked_at = $2 WHERE account_id = $1 AND used_at IS NULL AND revoked_at IS NULL";
+    REVOKE_ALL: Write = "UPDATE links SET revoked_at = $1 WHERE used_at IS NULL AND revoked_at IS NULL";
+    SWEEP_LINKS: Write = "DELETE FROM links WHERE id IN (SELECT id FROM links WHERE expires_at < $1 LIMIT $2)";
+}
+
+/// How often a subject failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Failures {
+    /// In a row.
+    pub failures: i64,
+    /// The last time.
+    pub last_at: Time,
+    /// Until when it is refused.
+    pub blocked_until: Time,
+}
+
+pub(super) async fn failures(db: &Db, subject: &str) -> Result<Option<Failures>, Error> {
+    let Some(row) = db.one(&FAILURES, args![subject]).await? else { return Ok(None) };
+    Ok(Some(Failures { failures: row.get(0)?, last_at: row.get(1)?, blocked_until: row.get(2)? }))
+}
+
+pub(super) async fn count(tx: &mut Tx, subject: &str, now: Time, forget_before: Time) -> Result<i64, Error> {
+    match tx.one(&COUNT, args![subject, now, forget_before]).await? {
+        Some(row) => row.get(0),
+        None => Ok(1),
+    }
+}
+
+pub(super) async fn block(tx: &mut Tx, subject: &str, until: Time) -> Result<(), Error> {
+    tx.execute(&BLOCK, args![subject, until]).await.map(|_| ())
+}
+
+/// Forgets the failures of an account: by its own success, a reset, or an admin.
+pub async fn forget_failures(tx: &mut Tx, subject: &str) -> Result<(), Error> {
+    tx.execute(&FORGET_FAILURES, args![subject]).await.map(|_| ())
+}
+
+pub(super) async fn sweep(tx: &mut Tx, before: Time, limit: u32) -> Result<u64, Error> {
+    tx.execute(&SWEEP, args![before, limit]).await
+}
+
+fn link(row: &Row) -> Result<Link, Error> {
+    Ok(Link {
+        id: row.get(0)?,
+        kind: row.get::<String>(1)?.parse().map_err(|()| row.impossible(1))?,
+        account: row.get(2)?,
+        note: row.get::<Option<String>>(3)?.unwrap_or_default(),
+        made_at: row.get(4)?,
+        expires_at: row.get(5)?,
+    })
+}
+
+pub(super) async fn insert_link(
+    tx: &mut Tx,
+    link: &Link,
+    digest: &Digest,
+    made_by: Option<AccountId>,
+) -> Result<(), Error> {
+    tx.execute(
+        &INSERT_LINK,
+        args![
+            link.id,
+            link.kind.word(),
+            digest.clone(),
+            link.account,
+            made_by,
+            link.note.as_str(),
+            link.made_at,
+            link.expires_at
+        ],
+    )
+    .await
+    .map(|_| ())
+}
+
+pub(super) async fn find_link(db: &Db, kind: Kind, digest: &Digest, now: Time) -> Result<Option<Link>, Error> {
+    db.one(&FIND_LINK, args![kind.word(), digest.clone(), now]).await?.as_ref().map(link).transpose()
+}
+
+pub(super) async fn spend_link(tx: &mut Tx, kind: Kind, digest: &Digest, now: Time) -> Result<Option<Link>, Error> {
+    tx.one(&SPEND_LINK, args![kind.word(), digest.clone(), now]).await?.as_ref().map(link).transpose()
+}
+
+/// The links of a kind that can still be used, newest first.
+pub async fn list_links(db: &Db, kind: Kind, now: Time) -> Result<Vec<Link>, Error> {
+    db.all(&LIST_LINKS, args![kind.word(), now]).await?.iter().map(link).collect()
+}
+
+/// Withdraws a link. `false` when it was used or withdrawn before.
+pub async fn revoke_link(tx: &mut Tx, id: LinkId, now: Time) -> Result<bool, Error> {
+    Ok(tx.execute(&REVOKE_LINK, args![id, now]).await? == 1)
+}
+
+pub(super) async fn revoke_kind(tx: &mut Tx, kind: Kind, now: Time) -> Result<(), Error> {
+    tx.execute(&REVOKE_KIND, args![kind.word(), now]).await.map(|_| ())
+}
+
+/// Withdraws the links of an account.
+pub async fn revoke_links_of(tx: &mut Tx, account: AccountId, now: Time) -> Result<(), Error> {
+    tx.execute(&REVOKE_OF_ACCOUNT, args![account, now]).await.map(|_| ())
+}
+
+/// Withdraws every link there is, as after a restore.
+pub async fn revoke_every_link(tx: &mut Tx, now: Time) -> Result<(), Error> {
+    tx.execute(&REVOKE_ALL, args![now]).await.map(|_| ())
+}
+
+/// Removes links that expired long ago.
+pub async fn sweep_links(tx: &mut Tx, before: Time, limit: u32) -> Result<u64, Error> {
+    tx.execute(&SWEEP_LINKS, args![before, limit]).await
+}

@@ -1,0 +1,159 @@
+//! Slowing down guesses.
+//!
+//! Failures are counted per account (all spellings are one counter), per address and per network. An
+//! account under guessing is refused for a growing time. An address with many failures is not refused but
+//! paced: a right password from it still gets in, a little later, because a school or a mobile network
+//! sits behind one address. Live sessions are not touched by any of this.
+
+use super::LoginError;
+use super::store;
+use crate::audit::Entry;
+use crate::cx::Cx;
+use crate::secret::Digest;
+use crate::time::Time;
+use hashbrown::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use usher_db::Error;
+
+/// What the failures of one attempt are counted under.
+#[derive(Clone, Debug)]
+pub struct Subjects {
+    /// The account's name, digested: the table must not become a list of mistyped passwords.
+    pub account: String,
+    /// The client's address.
+    pub address: String,
+    /// The network it is in.
+    pub network: String,
+}
+
+impl Subjects {
+    /// The subjects of an attempt for `name` from `address`.
+    pub fn of(name: &str, address: IpAddr) -> Subjects {
+        Subjects {
+            account: format!("account:{}", Digest::of(name.as_bytes()).hex()),
+            address: format!("address:{address}"),
+            network: format!("network:{}", crate::net::network_of(address)),
+        }
+    }
+}
+
+/// Attempts that are being judged right now, per account: without this, a burst that arrives together
+/// would all pass the check before the first of them is counted.
+#[derive(Default)]
+pub struct InFlight(Mutex<HashMap<String, u32>>);
+
+/// Holds an attempt's place until it was judged and counted.
+pub struct Ticket {
+    places: Arc<InFlight>,
+    account: String,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut places = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = places.get_mut(&self.account) {
+            *count -= 1;
+            if *count == 0 {
+                places.remove(&self.account);
+            }
+        }
+    }
+}
+
+/// How long an account is refused after its `failures`-th failure in a row. Zero for the first few.
+fn penalty(failures: i64, free: u32, longest: Duration, disable_after: u32) -> Duration {
+    if failures >= i64::from(disable_after) {
+        return Duration::from_secs(24 * 3600);
+    }
+    let over = failures - i64::from(free);
+    if over < 0 {
+        return Duration::ZERO;
+    }
+    let doublings = u32::try_from(over.min(20)).unwrap_or(20);
+    Duration::from_secs(1u64 << doublings).min(longest)
+}
+
+/// Lets an attempt begin: at once, after a pause, or not at all for now.
+pub async fn admit(cx: &Cx, subjects: &Subjects) -> Result<Ticket, LoginError> {
+    let rules = &cx.app.config.throttle;
+    let account = store::failures(&cx.app.db, &subjects.account).await?;
+    if let Some(known) = &account
+        && cx.now < known.blocked_until
+    {
+        return Err(LoginError::RateLimited(known.blocked_until.since(cx.now)));
+    }
+    let failures = account.map_or(0, |known| known.failures);
+    let places = i64::from(rules.account_free_attempts).saturating_sub(failures).max(1);
+    let ticket = {
+        let mut held = cx.app.attempts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = held.entry(subjects.account.clone()).or_insert(0);
+        if i64::from(*count) >= places {
+            return Err(LoginError::RateLimited(Duration::from_secs(1)));
+        }
+        *count += 1;
+        Ticket { places: cx.app.attempts.clone(), account: subjects.account.clone() }
+    };
+    let mut pause = Duration::ZERO;
+    for (subject, free) in
+        [(&subjects.address, rules.address_free_attempts), (&subjects.network, rules.network_free_attempts)]
+    {
+        if let Some(known) = store::failures(&cx.app.db, subject).await?
+            && known.last_at + rules.window > cx.now
+            && known.failures >= i64::from(free)
+        {
+            pause = pause.max(rules.address_pause);
+        }
+    }
+    if pause > Duration::ZERO {
+        tokio::time::sleep(pause).await;
+    }
+    Ok(ticket)
+}
+
+/// Counts a failure under all its subjects. Returns how long the account is refused from now on, if it is.
+pub async fn count_failure(cx: &Cx, subjects: &Subjects, entry: Entry) -> Result<Option<Duration>, Error> {
+    let rules = cx.app.config.throttle.clone();
+    let (subjects, now) = (subjects.clone(), cx.now);
+    cx.write("login.count_failure", async move |tx| {
+        let forget_before = now - rules.window;
+        for subject in [&subjects.address, &subjects.network] {
+            store::count(tx, subject, now, forget_before).await?;
+        }
+        // The failures of an account are forgotten by its own success, or after a long quiet; never sooner.
+        let failures = store::count(tx, &subjects.account, now, now - rules.account_memory).await?;
+        let wait = penalty(failures, rules.account_free_attempts, rules.account_longest, rules.account_disable_after);
+        if wait > Duration::ZERO {
+            store::block(tx, &subjects.account, now + wait).await?;
+        }
+        entry.record(tx).await?;
+        Ok((wait > Duration::ZERO).then_some(wait))
+    })
+    .await
+}
+
+/// Forgets failures that no longer count.
+pub async fn sweep(cx: &Cx, limit: u32) -> Result<u64, Error> {
+    let before: Time = cx.now - cx.app.config.throttle.account_memory;
+    cx.write("login.sweep_failures", async move |tx| store::sweep(tx, before, limit).await).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failures_are_free_then_the_wait_doubles_up_to_its_longest() {
+        let longest = Duration::from_secs(900);
+        let wait = |failures| penalty(failures, 5, longest, 100).as_secs();
+        assert_eq!([1, 4, 5, 6, 7, 14, 15, 99].map(wait), [0, 0, 1, 2, 4, 512, 900, 900]);
+        assert_eq!(wait(100), 86_400);
+    }
+
+    #[test]
+    fn names_are_counted_by_digest() {
+        let subjects = Subjects::of("hunter2", IpAddr::from([192, 0, 2, 1]));
+        assert!(!format!("{subjects:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,25 @@
+//! The migrations and the registry of every statement, so that a test prepares each one.
+
+use usher_db::{Migration, Statement};
+
+/// The tables, in the order they came to be. Text that was released is never changed.
+pub static MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "accounts", sql: include_str!("../../../migrations/0001_accounts.sql") },
+    Migration { number: 2, name: "sessions", sql: include_str!("../../../migrations/0002_sessions.sql") },
+    Migration { number: 3, name: "tokens", sql: include_str!("../../../migrations/0003_tokens.sql") },
+    Migration { number: 4, name: "audit", sql: include_str!("../../../migrations/0004_audit.sql") },
+    Migration { number: 5, name: "media", sql: include_str!("../../../migrations/0005_media.sql") },
+];
+
+/// Every statement of the house.
+pub fn statements() -> Vec<&'static Statement> {
+    [
+        crate::accounts::store::STATEMENTS,
+        crate::audit::store::STATEMENTS,
+        crate::login::store::STATEMENTS,
+        crate::media::store::STATEMENTS,
+        crate::sessions::store::STATEMENTS,
+        crate::tokens::store::STATEMENTS,
+    ]
+    .concat()
+}

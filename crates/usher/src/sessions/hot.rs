@@ -1,0 +1,363 @@
+//! Live sessions in memory: what admission reads instead of the database.
+//!
+//! Filled on a miss, bounded, and told of every end by the change feed before the end is answered.
+//! An end leaves a tombstone, so that a reader who fetched the row just before cannot put it back.
+
+use super::store::{self, LiveRow};
+use super::Kind;
+use crate::id::{AccountId, SessionId};
+use crate::secret::Digest;
+use crate::time::Time;
+use hashbrown::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+use usher_db::{Change, Db, Error, Tx};
+
+/// The feed topic of ended sessions. Key: session id. Body: its media grant.
+pub const ENDED: &str = "session_ended";
+/// The feed topic of renewed cookie secrets. Key: session id. Body: the row's version.
+pub const RENEWED: &str = "session_renewed";
+
+const SHARDS: usize = 64;
+/// Live sessions kept per shard; beyond it an arbitrary half is dropped and read again when needed.
+const PER_SHARD: usize = 32_768;
+/// How long a tombstone is kept: longer than any read that began before the end can take.
+const TOMBSTONE: Duration = Duration::from_secs(600);
+/// A use is written down when the one on record is older than this.
+const USE_GRAIN: i64 = 60_000;
+
+/// A live session, as small as admission allows.
+#[derive(Debug)]
+pub struct Live {
+    /// The id.
+    pub id: SessionId,
+    /// Whose.
+    pub account: AccountId,
+    /// What holds it.
+    pub kind: Kind,
+    /// How it was proven.
+    pub amr: Box<str>,
+    /// What the cookie's secret digests to.
+    pub secret: Digest,
+    /// The version of the secret.
+    pub ver: i64,
+    /// The login.
+    pub created_at: Time,
+    /// The last proof of who is there.
+    pub auth_at: Time,
+    /// The absolute end.
+    pub expires_at: Time,
+    /// How long it may be idle.
+    pub idle_for: Duration,
+    /// The media grant.
+    pub grant: u64,
+    last_used: AtomicI64,
+    written: AtomicI64,
+}
+
+impl Live {
+    fn from_row(row: LiveRow) -> Live {
+        Live {
+            id: row.id,
+            account: row.account,
+            kind: row.kind,
+            amr: row.amr.into_boxed_str(),
+            secret: row.secret,
+            ver: row.ver,
+            created_at: row.created_at,
+            auth_at: row.auth_at,
+            expires_at: row.expires_at,
+            idle_for: row.idle_for,
+            grant: row.grant,
+            last_used: AtomicI64::new(row.last_used_at.0),
+            written: AtomicI64::new(row.last_used_at.0),
+        }
+    }
+
+    /// The last use.
+    pub fn last_used(&self) -> Time {
+        Time(self.last_used.load(Ordering::Relaxed))
+    }
+
+    /// Until when it may be used if nobody uses it again.
+    pub fn usable_until(&self) -> Time {
+        self.expires_at.min(self.last_used() + self.idle_for)
+    }
+}
+
+enum Slot {
+    Live(Arc<Live>),
+    /// The secret was renewed: copies below this version are out of date.
+    Floor(i64),
+    /// Ended; forgotten at this instant.
+    Ended(Time),
+}
+
+#[derive(Default)]
+struct Shard {
+    slots: HashMap<SessionId, Slot>,
+    by_grant: HashMap<u64, SessionId>,
+    tombstones: usize,
+}
+
+/// The sessions in memory.
+pub struct Sessions {
+    shards: Vec<RwLock<Shard>>,
+    uses: Mutex<HashMap<SessionId, Time>>,
+    /// Rises whenever floors or tombstones are forgotten before their time.
+    epoch: AtomicU64,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Sessions {
+            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            uses: Mutex::default(),
+            epoch: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Sessions {
+    fn shard(&self, id: SessionId) -> &RwLock<Shard> {
+        // The last byte of a UUIDv7 is random.
+        &self.shards[usize::from(id.bytes()[15]) % SHARDS]
+    }
+
+    /// The live session `id`: from memory, or from the database on a miss. Says nothing about its time limits.
+    pub async fn live(&self, db: &Db, id: SessionId) -> Result<Option<Arc<Live>>, Error> {
+        let epoch = self.epoch.load(Ordering::Acquire);
+        {
+            let shard = self.shard(id).read().unwrap_or_else(PoisonError::into_inner);
+            match shard.slots.get(&id) {
+                Some(Slot::Live(live)) => return Ok(Some(live.clone())),
+                Some(Slot::Ended(_)) => return Ok(None),
+                Some(Slot::Floor(_)) | None => {}
+            }
+        }
+        let Some(row) = store::find_live(db, id).await? else { return Ok(None) };
+        Ok(self.remember(Live::from_row(row), epoch))
+    }
+
+    /// The live session a media grant belongs to.
+    pub async fn by_grant(&self, db: &Db, grant: u64) -> Result<Option<Arc<Live>>, Error> {
+        // A grant's low byte is that of its session's id, so both are in the same shard.
+        let shard = &self.shards[usize::from(grant.to_be_bytes()[7]) % SHARDS];
+        let known = shard.read().unwrap_or_else(PoisonError::into_inner).by_grant.get(&grant).copied();
+        if let Some(id) = known {
+            return self.live(db, id).await;
+        }
+        match store::find_by_grant(db, grant).await? {
+            Some(id) => self.live(db, id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Puts a row that was read into memory, unless memory knows better. `None` when it has ended meanwhile.
+    fn remember(&self, live: Live, epoch: u64) -> Option<Arc<Live>> {
+        let mut shard = self.shard(live.id).write().unwrap_or_else(PoisonError::into_inner);
+        match shard.slots.get(&live.id) {
+            Some(Slot::Ended(_)) => return None,
+            Some(Slot::Live(known)) if known.ver >= live.ver => return Some(known.clone()),
+            // A renewal committed after our read: the caller's copy is of yesterday's secret.
+            Some(Slot::Floor(floor)) if live.ver < *floor => return None,
+            _ => {}
+        }
+        let live = Arc::new(live);
+        if self.epoch.load(Ordering::Acquire) != epoch {
+            return Some(live);
+        }
+        if shard.slots.len() - shard.tombstones >= PER_SHARD {
+            self.shed(&mut shard);
+        }
+        shard.by_grant.insert(live.grant, live.id);
+        shard.slots.insert(live.id, Slot::Live(live.clone()));
+        Some(live)
+    }
+
+    fn shed(&self, shard: &mut Shard) {
+        let mut keep = false;
+        shard.slots.retain(|_, slot| match slot {
+            Slot::Live(_) => {
+                keep = !keep;
+                keep
+            }
+            Slot::Floor(_) => false,
+            Slot::Ended(_) => true,
+        });
+        let Shard { slots, by_grant, .. } = shard;
+        by_grant.retain(|_, id| slots.contains_key(id));
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Notes a use. It is written down later, by the minute.
+    pub fn used(&self, live: &Live, now: Time) {
+        live.last_used.fetch_max(now.0, Ordering::Relaxed);
+        let written = live.written.load(Ordering::Relaxed);
+        if now.0 - written >= USE_GRAIN
+            && live.written.compare_exchange(written, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            self.uses.lock().unwrap_or_else(PoisonError::into_inner).insert(live.id, now);
+        }
+    }
+
+    /// The uses that are not written down yet.
+    pub fn take_uses(&self) -> Vec<(SessionId, Time)> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner).drain().collect()
+    }
+
+    /// Gives back uses whose write failed.
+    pub fn put_back_uses(&self, uses: Vec<(SessionId, Time)>) {
+        let mut held = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, at) in uses {
+            let latest = held.entry(id).or_insert(at);
+            *latest = (*latest).max(at);
+        }
+    }
+
+    /// Takes in an end or a renewal that was committed, here or on another node.
+    /// Returns the media grant whose transfers must stop.
+    pub fn apply(&self, change: &Change) -> Option<u64> {
+        let (Ok(id), Ok(number)) = (change.key.parse::<SessionId>(), change.body.parse::<i64>()) else {
+            tracing::error!(topic = %change.topic, key = %change.key, "a change that cannot be read; forgetting all sessions");
+            self.forget_all();
+            return None;
+        };
+        let mut shard = self.shard(id).write().unwrap_or_else(PoisonError::into_inner);
+        if change.topic == ENDED {
+            let until = Time(change.at) + TOMBSTONE;
+            if !matches!(shard.slots.insert(id, Slot::Ended(until)), Some(Slot::Ended(_))) {
+                shard.tombstones += 1;
+            }
+            let grant = u64::try_from(number).ok();
+            if let Some(grant) = grant {
+                shard.by_grant.remove(&grant);
+            }
+            return grant;
+        }
+        match shard.slots.get(&id) {
+            Some(Slot::Ended(_)) => {}
+            Some(Slot::Live(live)) if live.ver >= number => {}
+            Some(Slot::Floor(floor)) if *floor >= number => {}
+            _ => {
+                shard.slots.insert(id, Slot::Floor(number));
+            }
+        }
+        None
+    }
+
+    /// Forgets everything; each session is read again when it is next used.
+    pub fn forget_all(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        for shard in &self.shards {
+            *shard.write().unwrap_or_else(PoisonError::into_inner) = Shard::default();
+        }
+    }
+
+    /// Drops tombstones that no reader can need any more.
+    pub fn drop_tombstones(&self, now: Time) {
+        for shard in &self.shards {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            shard.slots.retain(|_, slot| !matches!(slot, Slot::Ended(until) if *until <= now));
+            shard.tombstones = shard.slots.values().filter(|slot| matches!(slot, Slot::Ended(_))).count();
+        }
+    }
+
+    /// How many live sessions are in memory.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).by_grant.len()).sum()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Tells, with the commit, that a session is over.
+pub(super) fn announce_end(tx: &mut Tx, id: SessionId, grant: u64, now: Time) {
+    tx.announce(ENDED, id, grant.to_string(), now.0);
+}
+
+/// Tells, with the commit, that a session's cookie secret was renewed.
+pub(super) fn announce_renewal(tx: &mut Tx, id: SessionId, ver: i64, now: Time) {
+    tx.announce(RENEWED, id, ver.to_string(), now.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Rng;
+
+    fn live(rng: &Rng, ver: i64) -> Live {
+        Live::from_row(LiveRow {
+            id: SessionId::new(Time(1_000), rng),
+            account: AccountId::new(Time(1_000), rng),
+            kind: Kind::Browser,
+            amr: "pwd".to_owned(),
+            secret: Digest::of(b"secret"),
+            ver,
+            auth_at: Time(1_000),
+            last_used_at: Time(1_000),
+            idle_for: Duration::from_secs(60),
+            expires_at: Time(10_000_000),
+            grant: 7,
+            created_at: Time(1_000),
+        })
+    }
+
+    fn change(topic: &str, id: SessionId, body: &str) -> Change {
+        Change { seq: 1, topic: topic.to_owned(), key: id.to_string(), body: body.to_owned(), at: 2_000 }
+    }
+
+    #[test]
+    fn a_row_read_before_the_end_is_not_put_back_after_it() {
+        let sessions = Sessions::default();
+        let row = live(&Rng::seeded(1), 1);
+        assert_eq!(sessions.apply(&change(ENDED, row.id, "7")), Some(7));
+        assert!(sessions.remember(row, 0).is_none());
+        assert_eq!(sessions.len(), 0);
+    }
+
+    #[test]
+    fn a_row_read_before_a_renewal_is_not_used_after_it() {
+        let sessions = Sessions::default();
+        let row = live(&Rng::seeded(1), 1);
+        let id = row.id;
+        sessions.apply(&change(RENEWED, id, "2"));
+        assert!(sessions.remember(row, 0).is_none());
+    }
+
+    #[test]
+    fn a_change_that_cannot_be_read_forgets_everything() {
+        let sessions = Sessions::default();
+        let row = live(&Rng::seeded(1), 1);
+        let id = row.id;
+        assert!(sessions.remember(row, 0).is_some());
+        sessions.apply(&change(ENDED, id, "garbage"));
+        assert!(sessions.is_empty());
+    }
+
+    #[test]
+    fn tombstones_go_when_no_reader_can_need_them() {
+        let sessions = Sessions::default();
+        let row = live(&Rng::seeded(1), 1);
+        let id = row.id;
+        sessions.apply(&change(ENDED, id, "7"));
+        sessions.drop_tombstones(Time(2_000) + TOMBSTONE);
+        assert!(sessions.remember(row, 0).is_some());
+    }
+
+    #[test]
+    fn a_use_is_written_down_by_the_minute() {
+        let sessions = Sessions::default();
+        let live = live(&Rng::seeded(1), 1);
+        sessions.used(&live, Time(30_000));
+        assert!(sessions.take_uses().is_empty());
+        sessions.used(&live, Time(61_000));
+        sessions.used(&live, Time(62_000));
+        assert_eq!(sessions.take_uses(), vec![(live.id, Time(61_000))]);
+        assert_eq!(live.last_used(), Time(62_000));
+    }
+}

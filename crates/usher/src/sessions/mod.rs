@@ -1,0 +1,304 @@
+//! Sessions: the root from which every credential hangs.
+//!
+//! Promises: every way of logging in ends in one row here; the cookie, the refresh token, the access
+//! token, the media token and every media URL carry its id and die with it. Ending is one function, one
+//! commit, one event: when the answer to a logout is sent, nothing derived from the session is admitted
+//! on this node, and transfers in flight are being stopped.
+//! Refuses: to bring an ended session back, by any path; to let activity carry a session past its
+//! absolute end; to accept a session's id as proof of anything.
+//!
+//! `hot.rs` is the copy in memory, `cookie.rs` and `refresh.rs` are the two secrets a browser or an app
+//! holds, `data.rs` is what an application keeps with a session.
+
+pub mod cookie;
+pub mod hot;
+pub mod refresh;
+pub mod store;
+
+use crate::cx::Cx;
+use crate::id::{AccountId, SessionId};
+use crate::secret::{Digest, Rng};
+use crate::time::Time;
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+use std::time::Duration;
+use usher_db::{Error, Tx};
+
+/// What kind of thing holds the session; it decides how long it may be idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A web browser.
+    Browser,
+    /// A television, watch or player that was linked.
+    Device,
+    /// A program that holds tokens.
+    Api,
+}
+
+impl Kind {
+    /// The word in the table and in answers.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Browser => "browser",
+            Kind::Device => "device",
+            Kind::Api => "api",
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = ();
+    fn from_str(word: &str) -> Result<Kind, ()> {
+        match word {
+            "browser" => Ok(Kind::Browser),
+            "device" => Ok(Kind::Device),
+            "api" => Ok(Kind::Api),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Why a session ended. Written to its row and to the audit log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// Its holder logged out.
+    Logout,
+    /// Its owner, or an admin, ended it from a list.
+    Revoked,
+    /// A used refresh token came back too late: a copy is in other hands.
+    Replay,
+    /// The account was disabled.
+    Disabled,
+    /// The password changed.
+    PasswordChanged,
+    /// The account opened more sessions than it may have, and this one was idle longest.
+    Evicted,
+    /// It was idle too long, or reached its absolute end.
+    Expired,
+    /// A backup was restored; nobody can say what happened since it was made.
+    Restored,
+}
+
+impl EndReason {
+    /// The word in the table.
+    pub fn word(self) -> &'static str {
+        match self {
+            EndReason::Logout => "logout",
+            EndReason::Revoked => "revoked",
+            EndReason::Replay => "replay",
+            EndReason::Disabled => "disabled",
+            EndReason::PasswordChanged => "password_changed",
+            EndReason::Evicted => "evicted",
+            EndReason::Expired => "expired",
+            EndReason::Restored => "restored",
+        }
+    }
+}
+
+/// A session as its row tells it, for lists.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The public id.
+    pub id: SessionId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What holds it.
+    pub kind: Kind,
+    /// How it was proven: `pwd`, `otp`, .. (RFC 8176), separated by spaces.
+    pub amr: String,
+    /// The login.
+    pub created_at: Time,
+    /// The last proof of who is there.
+    pub auth_at: Time,
+    /// The last use that was written down; up to a minute behind.
+    pub last_used_at: Time,
+    /// How long it may be idle.
+    pub idle_for: Duration,
+    /// The absolute end, which activity does not move.
+    pub expires_at: Time,
+    /// The device in its owner's words, or what its user agent says.
+    pub label: String,
+    /// Where the login came from.
+    pub address: String,
+    /// What the client called itself.
+    pub agent: String,
+    /// Whether it is over.
+    pub state: State,
+}
+
+/// Whether a session is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It may be used until its limits.
+    Live,
+    /// It was ended.
+    Ended {
+        /// When.
+        at: Time,
+        /// Why, as [`EndReason::word`].
+        reason: String,
+    },
+}
+
+impl Session {
+    /// Whether the session can be used at `now`.
+    pub fn usable(&self, now: Time) -> bool {
+        self.state == State::Live && now < self.expires_at && now < self.last_used_at + self.idle_for
+    }
+}
+
+/// A session that is about to begin: everything drawn and decided before the write.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// A fresh id.
+    pub id: SessionId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What holds it.
+    pub kind: Kind,
+    /// How it was proven.
+    pub amr: &'static str,
+    /// The device's name.
+    pub label: String,
+    /// The address of the client.
+    pub address: String,
+    /// The client's own name.
+    pub agent: String,
+    /// How long it may be idle.
+    pub idle_for: Duration,
+    /// How long it may last at all.
+    pub absolute: Duration,
+    /// The cookie's secret.
+    pub secret: [u8; 32],
+    /// The media grant that every media URL of this session stands on.
+    pub grant: u64,
+    /// The first refresh token's secret and nonce; none for a session that lives by its cookie alone.
+    pub refresh: Option<refresh::First>,
+}
+
+/// How long sessions of a kind live, by configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    /// The longest pause between two uses.
+    pub idle: Duration,
+    /// The longest life at all.
+    pub absolute: Duration,
+}
+
+impl NewSession {
+    /// Draws everything a session of `kind` needs.
+    pub fn draw(cx: &Cx, account: AccountId, kind: Kind, amr: &'static str, label: String, life: Life) -> NewSession {
+        let rng: &Rng = &cx.app.rng;
+        let id = SessionId::new(cx.now, rng);
+        NewSession {
+            id,
+            account,
+            kind,
+            amr,
+            label,
+            address: cx.request.address.to_string(),
+            agent: cx.request.agent.clone(),
+            idle_for: life.idle,
+            absolute: life.absolute,
+            secret: rng.bytes(),
+            grant: grant_of(id),
+            refresh: None,
+        }
+    }
+
+    /// The digest of the cookie's secret, which is what the row keeps.
+    pub fn secret_digest(&self) -> Digest {
+        Digest::of(&self.secret)
+    }
+}
+
+/// The media grant of a session: the low half of its id, without the sign bit so that it fits a BIGINT.
+fn grant_of(id: SessionId) -> u64 {
+    let (_, low) = id.halves();
+    low & (u64::MAX >> 1)
+}
+
+/// Begins a session within a login's transaction, and ends the account's longest idle ones beyond `most`.
+pub async fn start(tx: &mut Tx, new: &NewSession, most: u32, now: Time) -> Result<(), Error> {
+    for (id, grant) in store::beyond_limit(tx, new.account, most.saturating_sub(1)).await? {
+        if store::end(tx, id, EndReason::Evicted, now).await? {
+            hot::announce_end(tx, id, grant, now);
+        }
+    }
+    store::insert(tx, new, now).await
+}
+
+/// One session that was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Which.
+    pub id: SessionId,
+    /// Whose.
+    pub account: AccountId,
+    /// Its media grant.
+    pub grant: u64,
+}
+
+/// Which sessions to end.
+#[derive(Clone, Copy, Debug)]
+pub enum Which {
+    /// This one, whoever owns it.
+    One(SessionId),
+    /// This one, if this account owns it.
+    OneOf(AccountId, SessionId),
+    /// All of the account's.
+    All(AccountId),
+    /// All of the account's but this one.
+    Others(AccountId, SessionId),
+    /// Every session there is.
+    Everyone,
+}
+
+/// Ends sessions: the one way in which a session ends.
+///
+/// Idempotent: what is ended already is not ended again and not told again. The caller's write commits
+/// it; before anybody hears of that commit, memory has forgotten the sessions and their transfers stop.
+pub async fn end(tx: &mut Tx, which: Which, reason: EndReason, now: Time) -> Result<Vec<Ended>, Error> {
+    let ended = store::end_which(tx, which, reason, now).await?;
+    for one in &ended {
+        hot::announce_end(tx, one.id, one.grant, now);
+    }
+    Ok(ended)
+}
+
+/// Writes down the last uses that memory has seen. Returns how many rows were touched.
+pub async fn flush_uses(cx: &Cx) -> Result<usize, Error> {
+    let uses = cx.app.sessions.take_uses();
+    let count = uses.len();
+    for slice in uses.chunks(200) {
+        let slice = slice.to_vec();
+        let written = cx
+            .write("sessions.flush_uses", async move |tx| {
+                for (id, at) in &slice {
+                    store::touch(tx, *id, *at).await?;
+                }
+                Ok(())
+            })
+            .await;
+        if let Err(error) = written {
+            cx.app.sessions.put_back_uses(uses);
+            return Err(error);
+        }
+    }
+    Ok(count)
+}
+
+/// Ends sessions whose time is over, so that lists and counts are true. Admission never waits for this:
+/// it judges the times themselves.
+pub async fn sweep(cx: &Cx, limit: u32) -> Result<usize, Error> {
+    let now = cx.now;
+    cx.write("sessions.sweep", async move |tx| {
+        let ended = store::end_expired(tx, limit, now).await?;
+        for one in &ended {
+            hot::announce_end(tx, one.id, one.grant, now);
+        }
+        Ok(ended.len())
+    })
+    .await
+}

@@ -1,0 +1,300 @@
+//! The refresh token: rotating, with a successor that can be told again.
+//!
+//! A token is `session id | generation | secret | MAC`. The successor's secret is an HMAC over the old
+//! secret and a nonce, so that the row keeps only digests and yet the same successor can be given to a
+//! client that lost our answer. The rule (RFC 9700 section 4.14.2):
+//!
+//! - the current token rotates;
+//! - its predecessor, within the grace time after it was used and while its successor is unused, gets
+//!   that same successor again;
+//! - an older one within the grace time of its use is a laggard among parallel requests: refused, no harm;
+//! - anything later is a copy in other hands, or looks just like it: the session ends.
+
+use super::store::{self, RefreshState};
+use super::{EndReason, Which};
+use crate::audit;
+use crate::cx::Cx;
+use crate::id::{AccountId, SessionId};
+use crate::secret::Digest;
+use crate::time::Time;
+use crate::tokens::macs::MacRing;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::time::Duration;
+use usher_db::{Error, Tx};
+use zeroize::Zeroizing;
+
+/// The kind's prefix, known to leak scanners.
+pub const PREFIX: &str = "usr_";
+const LENGTH: usize = 1 + 16 + 4 + 32 + 16;
+/// Used-up generations that are remembered with their time; more in one grace time is no honest client.
+const REMEMBERED: usize = 16;
+
+/// The secret and nonce a session's first refresh token is made of.
+#[derive(Clone)]
+pub struct First {
+    secret: Zeroizing<[u8; 32]>,
+    nonce: [u8; 16],
+}
+
+impl std::fmt::Debug for First {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("First(***)")
+    }
+}
+
+impl First {
+    /// Drawn before the login's write.
+    pub fn draw(rng: &crate::secret::Rng) -> First {
+        First { secret: Zeroizing::new(rng.bytes()), nonce: rng.bytes() }
+    }
+
+    pub(super) fn digest(&self) -> Digest {
+        Digest::of(&*self.secret)
+    }
+
+    pub(super) fn nonce_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.nonce)
+    }
+
+    /// The token to give to the client.
+    pub fn token(&self, keys: &MacRing, session: SessionId) -> String {
+        mint(keys, session, 1, &self.secret)
+    }
+}
+
+/// What a well-formed token claims.
+pub struct Presented {
+    /// Which session.
+    pub session: SessionId,
+    /// Which of its tokens.
+    pub generation: u32,
+    secret: Zeroizing<[u8; 32]>,
+}
+
+fn mint(keys: &MacRing, session: SessionId, generation: u32, secret: &[u8; 32]) -> String {
+    let generation = generation.to_be_bytes();
+    let (kid, mac) = keys.tag(&[b"usher-refresh-v1", &session.bytes(), &generation, secret]);
+    let mut bytes = Zeroizing::new([0; LENGTH]);
+    bytes[0] = kid;
+    bytes[1..17].copy_from_slice(&session.bytes());
+    bytes[17..21].copy_from_slice(&generation);
+    bytes[21..53].copy_from_slice(secret);
+    bytes[53..].copy_from_slice(&mac[..16]);
+    crate::secret::with_prefix(PREFIX, &*bytes)
+}
+
+/// Reads a token that we minted; `None` for anything else.
+pub fn read(keys: &MacRing, token: &str) -> Option<Presented> {
+    let bytes = crate::secret::without_prefix::<LENGTH>(PREFIX, token)?;
+    let session = SessionId::from_bytes(bytes[1..17].try_into().ok()?);
+    let generation: [u8; 4] = bytes[17..21].try_into().ok()?;
+    let secret = Zeroizing::new(<[u8; 32]>::try_from(&bytes[21..53]).ok()?);
+    let parts: [&[u8]; 4] = [b"usher-refresh-v1", &session.bytes(), &generation, &*secret];
+    keys.verify(bytes[0], &parts, &bytes[53..]).then_some(Presented {
+        session,
+        generation: u32::from_be_bytes(generation),
+        secret,
+    })
+}
+
+/// A refresh that succeeded.
+pub struct Refreshed {
+    /// Whose session.
+    pub account: AccountId,
+    /// Which.
+    pub session: SessionId,
+    /// The token that rotates next.
+    pub token: String,
+}
+
+/// Why a refresh token is refused. To the client all of these are one `invalid_grant`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RefreshError {
+    /// Not a token of ours, or of a session that is over.
+    #[error("the refresh token is not valid")]
+    Unknown,
+    /// Used up a moment ago by a parallel request; the session lives.
+    #[error("the refresh token was used a moment ago")]
+    UsedUp,
+    /// Used up long ago: the session was ended.
+    #[error("the refresh token was used before; the session has ended")]
+    Replayed,
+}
+
+enum Decision {
+    Rotate,
+    Again,
+    UsedUp,
+    Replayed,
+    Unknown,
+}
+
+/// When the last generations were used up, as the row keeps it: `generation:milliseconds,..`.
+struct Rotations(Vec<(u32, Time)>);
+
+impl Rotations {
+    fn parse(text: &str) -> Rotations {
+        Rotations(
+            text.split(',')
+                .filter_map(|pair| {
+                    let (generation, at) = pair.split_once(':')?;
+                    Some((generation.parse().ok()?, Time(at.parse().ok()?)))
+                })
+                .collect(),
+        )
+    }
+
+    fn used_at(&self, generation: u32) -> Option<Time> {
+        self.0.iter().find(|(known, _)| *known == generation).map(|(_, at)| *at)
+    }
+
+    fn with(mut self, generation: u32, now: Time, grace: Duration) -> String {
+        // The last use is always kept: it tells whether the predecessor may be answered again.
+        self.0.retain(|(_, at)| now < *at + grace);
+        self.0.push((generation, now));
+        let surplus = self.0.len().saturating_sub(REMEMBERED);
+        let pairs: Vec<String> = self.0[surplus..].iter().map(|(generation, at)| format!("{generation}:{}", at.0)).collect();
+        pairs.join(",")
+    }
+}
+
+fn decide(state: &RefreshState, presented: &Presented, now: Time, grace: Duration) -> Decision {
+    let Some(current) = &state.digest else { return Decision::Unknown };
+    if presented.generation == state.generation {
+        return if current.matches(&*presented.secret) { Decision::Rotate } else { Decision::Unknown };
+    }
+    if presented.generation > state.generation {
+        return Decision::Unknown;
+    }
+    let in_grace = Rotations::parse(&state.rotations).used_at(presented.generation).is_some_and(|at| now < at + grace);
+    match (in_grace, presented.generation + 1 == state.generation) {
+        (true, true) => Decision::Again,
+        (true, false) => Decision::UsedUp,
+        (false, _) => Decision::Replayed,
+    }
+}
+
+fn successor(keys: &MacRing, secret: &[u8; 32], nonce: &str) -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(keys.derive(&[b"usher-refresh-successor-v1", secret, nonce.as_bytes()]))
+}
+
+/// Exchanges a refresh token for its successor.
+///
+/// Of any number of simultaneous exchanges of one token, one rotates and the others are told the same
+/// successor. A replay ends the session in the same commit that notices it.
+pub async fn exchange(cx: &Cx, token: &str) -> Result<Result<Refreshed, RefreshError>, Error> {
+    let Some(presented) = read(&cx.app.macs.refresh, token) else { return Ok(Err(RefreshError::Unknown)) };
+    let nonce = URL_SAFE_NO_PAD.encode(cx.app.rng.bytes::<16>());
+    let entry = audit::Entry::new(cx, audit::Event::RefreshReplayed, audit::Outcome::Refused);
+    let cx = cx.clone();
+    cx.clone().write("sessions.refresh", async move |tx| rotate(tx, &cx, &presented, &nonce, &entry).await).await
+}
+
+async fn rotate(
+    tx: &mut Tx,
+    cx: &Cx,
+    presented: &Presented,
+    nonce: &str,
+    replayed: &audit::Entry,
+) -> Result<Result<Refreshed, RefreshError>, Error> {
+    let (now, id, keys) = (cx.now, presented.session, &cx.app.macs.refresh);
+    let grace = cx.app.config.sessions.refresh_grace;
+    let Some(state) = store::refresh_state(tx, id).await? else { return Ok(Err(RefreshError::Unknown)) };
+    if now >= state.usable_until {
+        super::end(tx, Which::One(id), EndReason::Expired, now).await?;
+        return Ok(Err(RefreshError::Unknown));
+    }
+    let refreshed = |generation, secret: &[u8; 32]| Refreshed {
+        account: state.account,
+        session: id,
+        token: mint(keys, id, generation, secret),
+    };
+    match decide(&state, presented, now, grace) {
+        Decision::Rotate => {
+            let next = successor(keys, &presented.secret, nonce);
+            let rotations = Rotations::parse(&state.rotations).with(presented.generation, now, grace);
+            let old = Digest::of(&*presented.secret);
+            let moved = store::rotate(tx, id, &old, &Digest::of(&*next), nonce, &rotations, now).await?;
+            // Only another engine's weaker isolation can bring two requests here; the second one lost the guard.
+            Ok(moved.map(|generation| refreshed(generation, &next)).ok_or(RefreshError::UsedUp))
+        }
+        Decision::Again => {
+            let again = successor(keys, &presented.secret, &state.nonce);
+            match &state.digest {
+                Some(current) if current.matches(&*again) => Ok(Ok(refreshed(state.generation, &again))),
+                _ => Ok(Err(RefreshError::Unknown)),
+            }
+        }
+        Decision::UsedUp => Ok(Err(RefreshError::UsedUp)),
+        Decision::Replayed => {
+            super::end(tx, Which::One(id), EndReason::Replay, now).await?;
+            replayed.about(state.account, id).record(tx).await?;
+            Ok(Err(RefreshError::Replayed))
+        }
+        Decision::Unknown => Ok(Err(RefreshError::Unknown)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Rng;
+
+    const GRACE: Duration = Duration::from_secs(30);
+
+    fn presented(generation: u32, secret: [u8; 32]) -> Presented {
+        Presented { session: SessionId::from_bytes([1; 16]), generation, secret: Zeroizing::new(secret) }
+    }
+
+    fn state(generation: u32, rotations: &str) -> RefreshState {
+        RefreshState {
+            account: AccountId::from_bytes([2; 16]),
+            generation,
+            digest: Some(Digest::of(&[5; 32])),
+            nonce: String::new(),
+            rotations: rotations.to_owned(),
+            usable_until: Time(i64::MAX),
+        }
+    }
+
+    #[test]
+    fn the_rule_of_the_four_cases() {
+        let at = |ms: i64| Time(100_000 + ms);
+        let now = at(0);
+        let current = state(5, "3:90000,4:99000");
+        assert!(matches!(decide(&current, &presented(5, [5; 32]), now, GRACE), Decision::Rotate));
+        assert!(matches!(decide(&current, &presented(5, [6; 32]), now, GRACE), Decision::Unknown));
+        assert!(matches!(decide(&current, &presented(6, [5; 32]), now, GRACE), Decision::Unknown));
+        assert!(matches!(decide(&current, &presented(4, [9; 32]), now, GRACE), Decision::Again));
+        assert!(matches!(decide(&current, &presented(3, [9; 32]), now, GRACE), Decision::UsedUp));
+        assert!(matches!(decide(&current, &presented(2, [9; 32]), now, GRACE), Decision::Replayed));
+        assert!(matches!(decide(&current, &presented(4, [9; 32]), at(28_999), GRACE), Decision::Again));
+        assert!(matches!(decide(&current, &presented(4, [9; 32]), at(29_000), GRACE), Decision::Replayed));
+    }
+
+    #[test]
+    fn used_up_generations_are_forgotten_after_the_grace_time() {
+        let text = Rotations::parse("1:1000,2:90000").with(3, Time(100_000), GRACE);
+        assert_eq!(text, "2:90000,3:100000");
+    }
+
+    #[test]
+    fn a_token_reads_back_and_another_kind_of_token_does_not() {
+        let keys = MacRing::of([7; 32]);
+        let first = First::draw(&Rng::seeded(1));
+        let id = SessionId::new(Time(1), &Rng::seeded(2));
+        let token = first.token(&keys, id);
+        assert!(token.starts_with(PREFIX));
+        assert!(read(&keys, &token).is_some_and(|back| back.session == id && back.generation == 1));
+        assert!(read(&keys, &token.replace("usr_", "usp_")).is_none());
+        assert!(read(&MacRing::of([8; 32]), &token).is_none());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_without_panic(text in "(usr_)?[A-Za-z0-9_-]{0,140}") {
+            proptest::prop_assert!(read(&MacRing::of([7; 32]), &text).is_none());
+        }
+    }
+}

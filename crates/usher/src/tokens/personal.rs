@@ -1,0 +1,213 @@
+//! Personal tokens: what people give to their scripts.
+//!
+//! Opaque, with scopes, an optional end and the time of the last use. The row keeps the digest. A personal
+//! token never enters its owner's account pages, and dies with its revocation or its owner's account.
+
+use super::store;
+use crate::cx::Cx;
+use crate::id::{AccountId, PersonalTokenId};
+use crate::secret::Digest;
+use crate::time::Time;
+use hashbrown::{HashMap, HashSet};
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use usher_db::{Change, Error, Tx};
+
+/// The kind's prefix, known to leak scanners.
+pub const PREFIX: &str = "usp_";
+/// The feed topic of revoked tokens. Key: token id. Body: its media grant.
+pub const REVOKED: &str = "personal_token_revoked";
+/// Tokens kept in memory. Beyond it all are dropped and read again when needed.
+const CAPACITY: usize = 50_000;
+
+/// What a personal token may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// List and play what its owner may.
+    Media,
+    /// Read its owner's own facts.
+    Profile,
+    /// The admin API, if its owner is an admin.
+    Admin,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Scope; 3] = [Scope::Media, Scope::Profile, Scope::Admin];
+
+    /// The word in tables, forms and answers.
+    pub fn word(self) -> &'static str {
+        match self {
+            Scope::Media => "media",
+            Scope::Profile => "profile",
+            Scope::Admin => "admin",
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = ();
+    fn from_str(word: &str) -> Result<Scope, ()> {
+        Scope::ALL.into_iter().find(|scope| scope.word() == word).ok_or(())
+    }
+}
+
+/// A personal token that was not revoked.
+#[derive(Clone, Debug)]
+pub struct PersonalToken {
+    /// The public id.
+    pub id: PersonalTokenId,
+    /// Whose.
+    pub account: AccountId,
+    /// What its owner calls it.
+    pub name: String,
+    /// What it may be used for.
+    pub scopes: Vec<Scope>,
+    /// The media grant of its own.
+    pub grant: u64,
+    /// When it was made.
+    pub made_at: Time,
+    /// Its end, if it has one.
+    pub expires_at: Option<Time>,
+    /// The last use on record.
+    pub last_used_at: Option<Time>,
+}
+
+/// Personal tokens in memory.
+#[derive(Default)]
+pub struct Personal {
+    by_digest: RwLock<HashMap<Digest, Arc<PersonalToken>>>,
+    revoked: RwLock<HashSet<PersonalTokenId>>,
+    uses: Mutex<HashMap<PersonalTokenId, Time>>,
+}
+
+impl Personal {
+    /// Takes in a revocation that was committed. Returns the media grant whose transfers must stop.
+    pub fn apply(&self, change: &Change) -> Option<u64> {
+        if let Ok(id) = change.key.parse::<PersonalTokenId>() {
+            self.revoked.write().unwrap_or_else(PoisonError::into_inner).insert(id);
+            self.by_digest.write().unwrap_or_else(PoisonError::into_inner).retain(|_, token| token.id != id);
+        }
+        change.body.parse().ok()
+    }
+
+    fn remember(&self, digest: Digest, token: PersonalToken) -> Option<Arc<PersonalToken>> {
+        let mut known = self.by_digest.write().unwrap_or_else(PoisonError::into_inner);
+        // Looked at under the lock that a revocation takes: a row read before it is not put back after it.
+        if self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains(&token.id) {
+            return None;
+        }
+        if known.len() >= CAPACITY {
+            known.clear();
+        }
+        let token = Arc::new(token);
+        known.insert(digest, token.clone());
+        Some(token)
+    }
+
+    /// The uses that are not written down yet.
+    pub fn take_uses(&self) -> Vec<(PersonalTokenId, Time)> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner).drain().collect()
+    }
+}
+
+/// The live token with this text, from memory or, on a miss, from the database.
+pub async fn look_up(cx: &Cx, token: &str) -> Result<Option<Arc<PersonalToken>>, Error> {
+    let Some(bytes) = crate::secret::without_prefix::<32>(PREFIX, token) else { return Ok(None) };
+    let digest = Digest::of(&*bytes);
+    let personal = &cx.app.personal;
+    let known = personal.by_digest.read().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
+    let found = match known {
+        Some(token) => Some(token),
+        None => match store::find_personal(&cx.app.db, &digest).await? {
+            Some(token) => personal.remember(digest, token),
+            None => None,
+        },
+    };
+    if let Some(token) = &found {
+        personal.uses.lock().unwrap_or_else(PoisonError::into_inner).insert(token.id, cx.now);
+    }
+    Ok(found)
+}
+
+/// The live token whose media grant this is.
+pub async fn by_grant(cx: &Cx, grant: u64) -> Result<Option<PersonalToken>, Error> {
+    let found = store::find_personal_by_grant(&cx.app.db, grant).await?;
+    let revoked = cx.app.personal.revoked.read().unwrap_or_else(PoisonError::into_inner);
+    Ok(found.filter(|token| !revoked.contains(&token.id)))
+}
+
+/// A token that is about to exist.
+pub struct NewPersonalToken {
+    /// The row.
+    pub token: PersonalToken,
+    /// What its owner sees once.
+    pub plain: String,
+    digest: Digest,
+}
+
+impl NewPersonalToken {
+    /// Draws a token for the account.
+    pub fn draw(cx: &Cx, account: AccountId, name: &str, scopes: Vec<Scope>, expires_at: Option<Time>) -> NewPersonalToken {
+        let secret: zeroize::Zeroizing<[u8; 32]> = zeroize::Zeroizing::new(cx.app.rng.bytes());
+        let id = PersonalTokenId::new(cx.now, &cx.app.rng);
+        let (_, low) = id.halves();
+        NewPersonalToken {
+            digest: Digest::of(&*secret),
+            plain: crate::secret::with_prefix(PREFIX, &*secret),
+            token: PersonalToken {
+                id,
+                account,
+                name: name.to_owned(),
+                scopes,
+                grant: low & (u64::MAX >> 1),
+                made_at: cx.now,
+                expires_at,
+                last_used_at: None,
+            },
+        }
+    }
+
+    /// Writes the row.
+    pub async fn insert(&self, tx: &mut Tx) -> Result<(), Error> {
+        store::insert_personal(tx, &self.token, &self.digest).await
+    }
+}
+
+/// Revokes a token if this account owns it. `false` when there is no such live token.
+pub async fn revoke(tx: &mut Tx, account: AccountId, id: PersonalTokenId, now: Time) -> Result<bool, Error> {
+    match store::revoke_personal(tx, account, id, now).await? {
+        Some(grant) => {
+            tx.announce(REVOKED, id, grant.to_string(), now.0);
+            Ok(true)
+        }
+        None => Ok(false),
+    }
+}
+
+/// Revokes every token of an account, as when it is disabled or removed.
+pub async fn revoke_all(tx: &mut Tx, account: AccountId, now: Time) -> Result<usize, Error> {
+    let revoked = store::revoke_all_personal(tx, account, now).await?;
+    for (id, grant) in &revoked {
+        tx.announce(REVOKED, id, grant.to_string(), now.0);
+    }
+    Ok(revoked.len())
+}
+
+/// Writes down the last uses that memory has seen.
+pub async fn flush_uses(cx: &Cx) -> Result<usize, Error> {
+    let uses = cx.app.personal.take_uses();
+    let count = uses.len();
+    if count > 0 {
+        cx.write("tokens.flush_personal_uses", async move |tx| {
+            for (id, at) in &uses {
+                store::touch_personal(tx, *id, *at).await?;
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(count)
+}
