@@ -1,7 +1,9 @@
 //! Usher: one binary that logs people in, keeps them in, and shows them out everywhere at once.
 
 pub mod accounts;
+pub mod config;
 pub mod id;
 pub mod media;
+pub mod net;
 pub mod secret;
 pub mod time;
