@@ -11,7 +11,6 @@
 //! [`App`] is everything a running server has in memory. `main` and the tests build it the same way.
 
 pub mod accounts;
-pub mod admin;
 pub mod audit;
 pub mod config;
 pub mod cx;
@@ -19,7 +18,6 @@ pub mod datadir;
 pub mod gate;
 pub mod http;
 pub mod id;
-pub mod jobs;
 pub mod log;
 pub mod login;
 pub mod media;
@@ -71,7 +69,7 @@ pub struct App {
     /// Host names this server answers for.
     pub hosts: http::context::Hosts,
     /// Buckets, media URLs and transfers.
-    pub media: media::Media,
+    pub media: media::live::Media,
     /// Counters for the operations listener.
     pub metrics: ops::Metrics,
 }
@@ -99,7 +97,7 @@ pub enum BuildError {
     Keys(#[from] tokens::live::KeysError),
     /// A bucket cannot be opened.
     #[error(transparent)]
-    Media(#[from] media::MediaError),
+    Media(#[from] media::live::MediaError),
     /// The password rules or the hasher cannot be set up.
     #[error("{0}")]
     Accounts(String),
@@ -110,8 +108,8 @@ impl App {
     pub async fn build(config: Config, around: Surroundings) -> Result<Arc<App>, BuildError> {
         let Surroundings { db, vault, clock, rng } = around;
         let now = clock.now();
-        let issuer = config.issuer();
-        let algorithm = config.tokens.algorithm;
+        let issuer = issuer(&config);
+        let algorithm = algorithm(config.tokens.algorithm);
         let keys = tokens::live::Keys::load(&db, &vault, &rng, issuer, algorithm, now).await?;
         let (macs, media_keys) = tokens::live::load_macs(&db, &vault, &rng, now).await?;
         let app = Arc::new(App {
@@ -122,8 +120,8 @@ impl App {
             personal: Default::default(),
             attempts: Default::default(),
             hosts: http::context::Hosts::of(&config),
-            media: media::Media::open(&db, &config, media_keys).await?,
-            metrics: ops::Metrics::new(),
+            media: media::live::Media::open(&db, &config, media_keys).await?,
+            metrics: ops::Metrics::default(),
             keys,
             macs,
             db,
@@ -156,5 +154,21 @@ impl App {
         if let Some(grant) = over {
             self.media.transfers.stop(grant);
         }
+    }
+}
+
+/// Who issues tokens: the public address, or this machine's own while it has none.
+fn issuer(config: &Config) -> String {
+    match &config.server.public_url {
+        Some(url) => url.to_string(),
+        None => format!("http://localhost:{}", config.server.listen.port()),
+    }
+}
+
+fn algorithm(chosen: config::Algorithm) -> usher_verify::Algorithm {
+    match chosen {
+        config::Algorithm::ES256 => usher_verify::Algorithm::Es256,
+        config::Algorithm::Ed25519 => usher_verify::Algorithm::Ed25519,
+        config::Algorithm::RS256 => usher_verify::Algorithm::Rs256,
     }
 }

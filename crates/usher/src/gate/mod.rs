@@ -9,6 +9,7 @@
 use crate::accounts::Rights;
 use crate::cx::Cx;
 use crate::id::{AccountId, PersonalTokenId, SessionId};
+use crate::secret;
 use crate::sessions::hot::Live;
 use crate::sessions::{self, cookie};
 use crate::tokens::personal::{self, Scope};
@@ -199,7 +200,7 @@ async fn by_cookie(cx: &Cx, value: &str) -> Result<Caller, Refusal> {
 }
 
 async fn by_bearer(cx: &Cx, token: &str, door: Door) -> Result<Caller, Refusal> {
-    if token.starts_with(personal::PREFIX) {
+    if secret::Kind::of(token) == Some(secret::Kind::Personal) {
         return if door.takes(Credential::Personal) { by_personal_token(cx, token, door).await } else { Err(Refusal::Invalid) };
     }
     let (claims, kind) = if door.takes(Credential::Access) {
@@ -215,7 +216,7 @@ async fn by_bearer(cx: &Cx, token: &str, door: Door) -> Result<Caller, Refusal> 
     let session: SessionId = claims.sid.as_deref().and_then(|sid| sid.parse().ok()).ok_or(Refusal::Invalid)?;
     let live = live_session(cx, session).await?;
     let rights = rights(cx, live.account).await?;
-    if claims.ver != rights.ver && kind == Credential::Access {
+    if i64::try_from(claims.ver) != Ok(rights.ver) && kind == Credential::Access {
         return Err(Refusal::Outdated);
     }
     cx.app.sessions.used(&live, cx.now);

@@ -40,9 +40,11 @@ fn request_id(app: &App) -> String {
 }
 
 fn facts(app: &App, request: &Request, id: String) -> Result<Facts, Failure> {
-    let peer = request.extensions().get::<Peer>().copied().unwrap_or_default();
+    let peer = request.extensions().get::<Peer>().copied().ok_or_else(|| {
+        Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The connection has no address.")
+    })?;
     let client = net::client_address(peer.addr.ip(), request.headers(), &app.config.server.trusted_proxies);
-    let https = peer.tls || client.https;
+    let https = client.https.unwrap_or(peer.tls);
     let asked = client.host.clone().or_else(|| host_of(request.uri(), request.headers()));
     let asked = asked.ok_or_else(|| Failure::new(StatusCode::BAD_REQUEST, "bad_host", "The request names no host."))?;
     let name = host_name(&asked);

@@ -5,9 +5,11 @@ use super::failure::Failure;
 use crate::cx::Cx;
 use crate::gate::{self, Caller, Door, Refusal, Shown};
 use axum::extract::rejection::{FormRejection, JsonRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, header::AUTHORIZATION};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use http_body::Body;
 use serde::de::DeserializeOwned;
 
 impl<S: Sync> FromRequestParts<S> for Cx {
@@ -102,6 +104,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             )),
             Err(other) => Err(unreadable(other.status())),
         }
+    }
+}
+
+/// A JSON body that may be absent altogether.
+impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
+    type Rejection = Failure;
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Failure> {
+        if request.headers().contains_key(CONTENT_TYPE) {
+            return <Json<T> as FromRequest<S>>::from_request(request, state).await.map(Some);
+        }
+        let empty = request.body().size_hint().exact() == Some(0);
+        if empty { Ok(None) } else { <Json<T> as FromRequest<S>>::from_request(request, state).await.map(Some) }
     }
 }
 

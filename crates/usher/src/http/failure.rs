@@ -141,6 +141,17 @@ impl From<usher_db::Error> for Failure {
     }
 }
 
+impl From<crate::tokens::SigningFailed> for Failure {
+    fn from(error: crate::tokens::SigningFailed) -> Failure {
+        Failure::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something went wrong on the server. The log tells what, under this request's id.",
+        )
+        .caused_by(error)
+    }
+}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Failure {
         let (status, code, public) = match refusal {

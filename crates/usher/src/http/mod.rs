@@ -16,6 +16,7 @@ pub mod csrf;
 pub mod extract;
 pub mod failure;
 pub mod headers;
+pub mod openapi;
 pub mod page;
 pub mod router;
 pub mod tls;

@@ -20,7 +20,6 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// Everything the server answers.
 pub fn build(app: &Arc<App>) -> Router {
     let (api, document) = api().split_for_parts();
-    let document = Arc::new(document);
     Router::new()
         .merge(pages())
         .merge(api)

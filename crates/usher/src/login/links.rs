@@ -9,7 +9,7 @@ use crate::accounts::{self, Buckets, CreateError, NewAccount, Role, username::Us
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
 use crate::id::{AccountId, LinkId};
-use crate::secret::Digest;
+use crate::secret::{Digest, Kind as SecretKind, Plain};
 use crate::sessions::{self, EndReason, Which};
 use crate::time::Time;
 use std::str::FromStr;
@@ -38,12 +38,12 @@ impl Kind {
         }
     }
 
-    /// The prefix of what such a link carries, known to leak scanners.
-    pub fn prefix(self) -> &'static str {
+    /// What such a link carries.
+    fn secret(self) -> SecretKind {
         match self {
-            Kind::Setup => "ust_",
-            Kind::Invite => "usi_",
-            Kind::Reset => "usw_",
+            Kind::Setup => SecretKind::Setup,
+            Kind::Invite => SecretKind::Invite,
+            Kind::Reset => SecretKind::Reset,
         }
     }
 
@@ -114,8 +114,8 @@ pub enum LinkError {
 
 /// Makes a link. A new setup link replaces the one before.
 pub async fn make(cx: &Cx, kind: Kind, account: Option<AccountId>, note: &str) -> Result<MadeLink, Error> {
-    let secret: Zeroizing<[u8; 32]> = Zeroizing::new(cx.app.rng.bytes());
-    let digest = Digest::of(&*secret);
+    let secret = Plain::mint(kind.secret(), &cx.app.rng);
+    let digest = secret.digest();
     let link = Link {
         id: LinkId::new(cx.now, &cx.app.rng),
         kind,
@@ -138,12 +138,11 @@ pub async fn make(cx: &Cx, kind: Kind, account: Option<AccountId>, note: &str) -
         entry.record(tx).await
     })
     .await?;
-    let token = crate::secret::with_prefix(kind.prefix(), &*secret);
-    Ok(MadeLink { link, path: Zeroizing::new(format!("{}/{token}", kind.page())) })
+    Ok(MadeLink { link, path: Zeroizing::new(format!("{}/{}", kind.page(), secret.expose())) })
 }
 
 fn digest(kind: Kind, token: &str) -> Option<Digest> {
-    crate::secret::without_prefix::<32>(kind.prefix(), token).map(|bytes| Digest::of(&*bytes))
+    Plain::parse(kind.secret(), token).ok().map(|secret| secret.digest())
 }
 
 /// The link that `token` belongs to, if it can be used. Spends nothing.

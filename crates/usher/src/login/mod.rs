@@ -6,13 +6,15 @@
 //! checked is still the password when the session commits.
 //! Refuses: to hash inside a write, to hash without bound, and to say which part was wrong.
 
+pub mod api;
 pub mod links;
+pub mod pages;
 pub mod store;
 pub mod throttle;
 
 use crate::accounts::{self, hash, hasher, username};
 use crate::audit::{Entry, Event, Outcome};
-use crate::config::accounts::Accounts as AccountRules;
+use crate::config::Accounts as AccountRules;
 use crate::cx::Cx;
 use crate::id::{AccountId, SessionId};
 use crate::sessions::{self, Kind, Life, NewSession, refresh};
@@ -124,7 +126,7 @@ pub async fn with_password(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginE
         return Err(refuse(cx, &subjects, &attempt.username, ticket).await?);
     }
     if let Some(encoded) = parsed
-        && encoded.needs_rehash(cx.app.hasher.params())
+        && cx.app.hasher.is_outdated(&encoded)
     {
         rehash_later(cx.clone(), account, version, attempt.password);
     }
@@ -139,7 +141,7 @@ async fn refuse(
     ticket: throttle::Ticket,
 ) -> Result<LoginError, LoginError> {
     let known = username::lookup_key(username).unwrap_or_default();
-    crate::log::login_failed(cx.request.address, username);
+    crate::log::login_failed(cx.request.address, username, "password");
     let entry = Entry::new(cx, Event::Login, Outcome::Refused).target(known).detail("pwd");
     let wait = throttle::count_failure(cx, subjects, entry).await?;
     drop(ticket);
@@ -160,6 +162,29 @@ fn rehash_later(cx: Cx, account: AccountId, version: i64, password: Zeroizing<St
             tracing::warn!(%error, "an older password hash could not be renewed; the next login tries again");
         }
     });
+}
+
+/// Makes an account for whoever asks, where its owner opened the door to everybody. `password` is already a hash.
+pub async fn signup(cx: &Cx, username: username::Username, password: String) -> Result<(), links::LinkError> {
+    let id = AccountId::new(cx.now, &cx.app.rng);
+    let new = accounts::NewAccount {
+        id,
+        username,
+        password: Some(password),
+        role: accounts::Role::User,
+        buckets: accounts::Buckets::None,
+        must_change: false,
+    };
+    let entry = Entry::new(cx, Event::AccountCreated, Outcome::Done).of(id).target(new.username.display()).detail("sign-up");
+    let now = cx.now;
+    cx.write("login.signup", async move |tx| {
+        if let Err(error) = accounts::create(tx, &new, now).await? {
+            return Ok(Err(links::LinkError::Create(error)));
+        }
+        entry.record(tx).await?;
+        Ok(Ok(()))
+    })
+    .await?
 }
 
 /// Whether `password` is the account's, for acts that ask again. Counts and slows like a login.

@@ -4,7 +4,7 @@ use super::links::{self, Kind as LinkKind, LinkError};
 use super::{Attempt, LoginError, api, with_password};
 use crate::accounts::username::Username;
 use crate::accounts::{self, CreateError};
-use crate::config::accounts::Signup;
+use crate::config::Signup;
 use crate::cx::Cx;
 use crate::gate::Door;
 use crate::http::extract::{self, Form, Query};

@@ -89,7 +89,7 @@ pub(super) async fn insert_link(
         args![
             link.id,
             link.kind.word(),
-            digest.clone(),
+            *digest,
             link.account,
             made_by,
             link.note.as_str(),
@@ -102,11 +102,11 @@ pub(super) async fn insert_link(
 }
 
 pub(super) async fn find_link(db: &Db, kind: Kind, digest: &Digest, now: Time) -> Result<Option<Link>, Error> {
-    db.one(&FIND_LINK, args![kind.word(), digest.clone(), now]).await?.as_ref().map(link).transpose()
+    db.one(&FIND_LINK, args![kind.word(), *digest, now]).await?.as_ref().map(link).transpose()
 }
 
 pub(super) async fn spend_link(tx: &mut Tx, kind: Kind, digest: &Digest, now: Time) -> Result<Option<Link>, Error> {
-    tx.one(&SPEND_LINK, args![kind.word(), digest.clone(), now]).await?.as_ref().map(link).transpose()
+    tx.one(&SPEND_LINK, args![kind.word(), *digest, now]).await?.as_ref().map(link).transpose()
 }
 
 /// The links of a kind that can still be used, newest first.

@@ -8,6 +8,7 @@
 use super::LoginError;
 use super::store;
 use crate::audit::Entry;
+use crate::config::Throttle;
 use crate::cx::Cx;
 use crate::secret::Digest;
 use crate::time::Time;
@@ -16,6 +17,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use usher_db::Error;
+
+/// How long an attempt waits that comes from an address with many failures.
+const PACE: Duration = Duration::from_secs(1);
 
 /// What the failures of one attempt are counted under.
 #[derive(Clone, Debug)]
@@ -32,7 +36,7 @@ impl Subjects {
     /// The subjects of an attempt for `name` from `address`.
     pub fn of(name: &str, address: IpAddr) -> Subjects {
         Subjects {
-            account: format!("account:{}", Digest::of(name.as_bytes()).hex()),
+            account: format!("account:{}", Digest::of(name.as_bytes())),
             address: format!("address:{address}"),
             network: format!("network:{}", crate::net::network_of(address)),
         }
@@ -63,16 +67,16 @@ impl Drop for Ticket {
 }
 
 /// How long an account is refused after its `failures`-th failure in a row. Zero for the first few.
-fn penalty(failures: i64, free: u32, longest: Duration, disable_after: u32) -> Duration {
-    if failures >= i64::from(disable_after) {
+fn penalty(failures: i64, rules: &Throttle) -> Duration {
+    if failures >= i64::from(rules.max_failures) {
         return Duration::from_secs(24 * 3600);
     }
-    let over = failures - i64::from(free);
+    let over = failures - i64::from(rules.free_attempts);
     if over < 0 {
         return Duration::ZERO;
     }
     let doublings = u32::try_from(over.min(20)).unwrap_or(20);
-    Duration::from_secs(1u64 << doublings).min(longest)
+    rules.first_delay.saturating_mul(1 << doublings).min(rules.longest_delay)
 }
 
 /// Lets an attempt begin: at once, after a pause, or not at all for now.
@@ -85,7 +89,7 @@ pub async fn admit(cx: &Cx, subjects: &Subjects) -> Result<Ticket, LoginError> {
         return Err(LoginError::RateLimited(known.blocked_until.since(cx.now)));
     }
     let failures = account.map_or(0, |known| known.failures);
-    let places = i64::from(rules.account_free_attempts).saturating_sub(failures).max(1);
+    let places = i64::from(rules.free_attempts).saturating_sub(failures).max(1);
     let ticket = {
         let mut held = cx.app.attempts.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = held.entry(subjects.account.clone()).or_insert(0);
@@ -97,13 +101,13 @@ pub async fn admit(cx: &Cx, subjects: &Subjects) -> Result<Ticket, LoginError> {
     };
     let mut pause = Duration::ZERO;
     for (subject, free) in
-        [(&subjects.address, rules.address_free_attempts), (&subjects.network, rules.network_free_attempts)]
+        [(&subjects.address, rules.per_address), (&subjects.network, rules.per_network)]
     {
         if let Some(known) = store::failures(&cx.app.db, subject).await?
             && known.last_at + rules.window > cx.now
             && known.failures >= i64::from(free)
         {
-            pause = pause.max(rules.address_pause);
+            pause = PACE;
         }
     }
     if pause > Duration::ZERO {
@@ -114,7 +118,7 @@ pub async fn admit(cx: &Cx, subjects: &Subjects) -> Result<Ticket, LoginError> {
 
 /// Counts a failure under all its subjects. Returns how long the account is refused from now on, if it is.
 pub async fn count_failure(cx: &Cx, subjects: &Subjects, entry: Entry) -> Result<Option<Duration>, Error> {
-    let rules = cx.app.config.throttle.clone();
+    let rules = cx.app.config.throttle;
     let (subjects, now) = (subjects.clone(), cx.now);
     cx.write("login.count_failure", async move |tx| {
         let forget_before = now - rules.window;
@@ -122,8 +126,8 @@ pub async fn count_failure(cx: &Cx, subjects: &Subjects, entry: Entry) -> Result
             store::count(tx, subject, now, forget_before).await?;
         }
         // The failures of an account are forgotten by its own success, or after a long quiet; never sooner.
-        let failures = store::count(tx, &subjects.account, now, now - rules.account_memory).await?;
-        let wait = penalty(failures, rules.account_free_attempts, rules.account_longest, rules.account_disable_after);
+        let failures = store::count(tx, &subjects.account, now, now - rules.forget_after).await?;
+        let wait = penalty(failures, &rules);
         if wait > Duration::ZERO {
             store::block(tx, &subjects.account, now + wait).await?;
         }
@@ -135,7 +139,7 @@ pub async fn count_failure(cx: &Cx, subjects: &Subjects, entry: Entry) -> Result
 
 /// Forgets failures that no longer count.
 pub async fn sweep(cx: &Cx, limit: u32) -> Result<u64, Error> {
-    let before: Time = cx.now - cx.app.config.throttle.account_memory;
+    let before: Time = cx.now - cx.app.config.throttle.forget_after;
     cx.write("login.sweep_failures", async move |tx| store::sweep(tx, before, limit).await).await
 }
 
@@ -145,8 +149,8 @@ mod tests {
 
     #[test]
     fn the_first_failures_are_free_then_the_wait_doubles_up_to_its_longest() {
-        let longest = Duration::from_secs(900);
-        let wait = |failures| penalty(failures, 5, longest, 100).as_secs();
+        let rules = Throttle::default();
+        let wait = |failures| penalty(failures, &rules).as_secs();
         assert_eq!([1, 4, 5, 6, 7, 14, 15, 99].map(wait), [0, 0, 1, 2, 4, 512, 900, 900]);
         assert_eq!(wait(100), 86_400);
     }

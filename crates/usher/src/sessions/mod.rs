@@ -302,3 +302,20 @@ pub async fn sweep(cx: &Cx, limit: u32) -> Result<usize, Error> {
     })
     .await
 }
+
+/// Gives a session a new cookie secret after a new proof. The old cookie is refused from the commit on.
+/// Returns the new cookie's value; `None` when the session has ended meanwhile.
+pub async fn renew_secret(cx: &Cx, id: SessionId, amr: &str) -> Result<Option<String>, Error> {
+    let secret: zeroize::Zeroizing<[u8; 32]> = zeroize::Zeroizing::new(cx.app.rng.bytes());
+    let (digest, amr, now) = (Digest::of(&*secret), amr.to_owned(), cx.now);
+    let renewed = cx
+        .write("sessions.renew_secret", async move |tx| {
+            let ver = store::renew_secret(tx, id, &digest, &amr, now).await?;
+            if let Some(ver) = ver {
+                hot::announce_renewal(tx, id, ver, now);
+            }
+            Ok(ver.is_some())
+        })
+        .await?;
+    Ok(renewed.then(|| cookie::mint(&cx.app.macs.cookie, id, &secret)))
+}

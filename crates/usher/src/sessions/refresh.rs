@@ -15,7 +15,7 @@ use super::{EndReason, Which};
 use crate::audit;
 use crate::cx::Cx;
 use crate::id::{AccountId, SessionId};
-use crate::secret::Digest;
+use crate::secret::{Digest, Kind};
 use crate::time::Time;
 use crate::tokens::macs::MacRing;
 use base64::Engine;
@@ -24,8 +24,6 @@ use std::time::Duration;
 use usher_db::{Error, Tx};
 use zeroize::Zeroizing;
 
-/// The kind's prefix, known to leak scanners.
-pub const PREFIX: &str = "usr_";
 const LENGTH: usize = 1 + 16 + 4 + 32 + 16;
 /// Used-up generations that are remembered with their time; more in one grace time is no honest client.
 const REMEMBERED: usize = 16;
@@ -81,12 +79,12 @@ fn mint(keys: &MacRing, session: SessionId, generation: u32, secret: &[u8; 32]) 
     bytes[17..21].copy_from_slice(&generation);
     bytes[21..53].copy_from_slice(secret);
     bytes[53..].copy_from_slice(&mac[..16]);
-    crate::secret::with_prefix(PREFIX, &*bytes)
+    crate::secret::armor(Kind::Refresh.prefix(), &*bytes).to_string()
 }
 
 /// Reads a token that we minted; `None` for anything else.
 pub fn read(keys: &MacRing, token: &str) -> Option<Presented> {
-    let bytes = crate::secret::without_prefix::<LENGTH>(PREFIX, token)?;
+    let bytes = crate::secret::unarmor::<LENGTH>(Kind::Refresh.prefix(), token)?;
     let session = SessionId::from_bytes(bytes[1..17].try_into().ok()?);
     let generation: [u8; 4] = bytes[17..21].try_into().ok()?;
     let secret = Zeroizing::new(<[u8; 32]>::try_from(&bytes[21..53]).ok()?);
@@ -285,7 +283,7 @@ mod tests {
         let first = First::draw(&Rng::seeded(1));
         let id = SessionId::new(Time(1), &Rng::seeded(2));
         let token = first.token(&keys, id);
-        assert!(token.starts_with(PREFIX));
+        assert!(token.starts_with("usr_"));
         assert!(read(&keys, &token).is_some_and(|back| back.session == id && back.generation == 1));
         assert!(read(&keys, &token.replace("usr_", "usp_")).is_none());
         assert!(read(&MacRing::of([8; 32]), &token).is_none());

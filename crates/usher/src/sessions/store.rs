@@ -228,7 +228,7 @@ pub(super) async fn renew_secret(
     amr: &str,
     now: Time,
 ) -> Result<Option<i64>, Error> {
-    tx.one(&RENEW_SECRET, args![id, secret.clone(), now, amr]).await?.map(|row| row.get(0)).transpose()
+    tx.one(&RENEW_SECRET, args![id, *secret, now, amr]).await?.map(|row| row.get(0)).transpose()
 }
 
 /// Where a session's refresh token stands.
@@ -271,5 +271,5 @@ pub(super) async fn rotate(
     rotations: &str,
     now: Time,
 ) -> Result<Option<u32>, Error> {
-    tx.one(&ROTATE, args![id, old.clone(), new.clone(), nonce, rotations, now]).await?.map(|row| row.get(0)).transpose()
+    tx.one(&ROTATE, args![id, *old, *new, nonce, rotations, now]).await?.map(|row| row.get(0)).transpose()
 }

@@ -15,7 +15,7 @@ impl MacRing {
 
     /// A ring of one key.
     pub fn of(key: [u8; 32]) -> MacRing {
-        MacRing { keys: vec![(0, MacKey::new(key))] }
+        MacRing { keys: vec![(0, MacKey::new(&key))] }
     }
 
     /// The number of the making key, and the MAC over `parts`, each length-prefixed.
@@ -27,7 +27,7 @@ impl MacRing {
     /// Whether `tag`, of at least 16 bytes, is the MAC (or its beginning) over `parts` by key `kid`. In constant time.
     pub fn verify(&self, kid: u8, parts: &[&[u8]], tag: &[u8]) -> bool {
         let Some((_, key)) = self.keys.iter().find(|(known, _)| *known == kid) else { return false };
-        key.verify(parts, tag)
+        tag.len() >= 16 && key.verify_truncated(parts, tag)
     }
 
     /// A secret derived from `parts` by the making key.

@@ -6,7 +6,7 @@
 use super::store;
 use crate::cx::Cx;
 use crate::id::{AccountId, PersonalTokenId};
-use crate::secret::Digest;
+use crate::secret::{Digest, Kind, Plain};
 use crate::time::Time;
 use hashbrown::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
@@ -14,8 +14,6 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use usher_db::{Change, Error, Tx};
 
-/// The kind's prefix, known to leak scanners.
-pub const PREFIX: &str = "usp_";
 /// The feed topic of revoked tokens. Key: token id. Body: its media grant.
 pub const REVOKED: &str = "personal_token_revoked";
 /// Tokens kept in memory. Beyond it all are dropped and read again when needed.
@@ -115,8 +113,8 @@ impl Personal {
 
 /// The live token with this text, from memory or, on a miss, from the database.
 pub async fn look_up(cx: &Cx, token: &str) -> Result<Option<Arc<PersonalToken>>, Error> {
-    let Some(bytes) = crate::secret::without_prefix::<32>(PREFIX, token) else { return Ok(None) };
-    let digest = Digest::of(&*bytes);
+    let Ok(secret) = Plain::parse(Kind::Personal, token) else { return Ok(None) };
+    let digest = secret.digest();
     let personal = &cx.app.personal;
     let known = personal.by_digest.read().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
     let found = match known {
@@ -144,19 +142,19 @@ pub struct NewPersonalToken {
     /// The row.
     pub token: PersonalToken,
     /// What its owner sees once.
-    pub plain: String,
+    pub plain: Plain,
     digest: Digest,
 }
 
 impl NewPersonalToken {
     /// Draws a token for the account.
     pub fn draw(cx: &Cx, account: AccountId, name: &str, scopes: Vec<Scope>, expires_at: Option<Time>) -> NewPersonalToken {
-        let secret: zeroize::Zeroizing<[u8; 32]> = zeroize::Zeroizing::new(cx.app.rng.bytes());
+        let secret = Plain::mint(Kind::Personal, &cx.app.rng);
         let id = PersonalTokenId::new(cx.now, &cx.app.rng);
         let (_, low) = id.halves();
         NewPersonalToken {
-            digest: Digest::of(&*secret),
-            plain: crate::secret::with_prefix(PREFIX, &*secret),
+            digest: secret.digest(),
+            plain: secret,
             token: PersonalToken {
                 id,
                 account,

@@ -130,7 +130,7 @@ pub(super) async fn insert_personal(tx: &mut Tx, token: &PersonalToken, digest: 
             token.id,
             token.account,
             token.name.as_str(),
-            digest.clone(),
+            *digest,
             scopes.join(" "),
             i64::try_from(token.grant).unwrap_or(i64::MAX),
             token.made_at,
@@ -142,7 +142,7 @@ pub(super) async fn insert_personal(tx: &mut Tx, token: &PersonalToken, digest: 
 }
 
 pub(super) async fn find_personal(db: &Db, digest: &Digest) -> Result<Option<PersonalToken>, Error> {
-    db.one(&FIND_PERSONAL, args![digest.clone()]).await?.as_ref().map(personal).transpose()
+    db.one(&FIND_PERSONAL, args![*digest]).await?.as_ref().map(personal).transpose()
 }
 
 pub(super) async fn find_personal_by_grant(db: &Db, grant: u64) -> Result<Option<PersonalToken>, Error> {
