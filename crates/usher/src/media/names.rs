@@ -34,16 +34,16 @@ pub(super) fn normalized(root: &Root, path: &CanonicalPath) -> Option<Vec<u8>> {
 
 fn one_like(root: &Root, folder: &[u8], wanted: &str) -> Option<Vec<u8>> {
     let mut like = None;
+    let mut several = false;
     for name in entries(root, folder)? {
         if name == wanted.as_bytes() {
             return Some(name);
         }
-        let same = std::str::from_utf8(&name).is_ok_and(|name| name.nfc().eq(wanted.nfc()));
-        if same && like.replace(name).is_some() {
-            return None;
+        if std::str::from_utf8(&name).is_ok_and(|name| name.nfc().eq(wanted.nfc())) {
+            several |= like.replace(name).is_some();
         }
     }
-    like
+    like.filter(|_| !several)
 }
 
 fn entries(root: &Root, folder: &[u8]) -> Option<impl Iterator<Item = Vec<u8>>> {

@@ -74,11 +74,11 @@ fn files_open_and_folders_and_wrong_names_do_not() {
 fn odd_names_are_names() {
     use std::os::unix::ffi::OsStrExt;
     let house = House::new();
-    for name in [&b"a\\b"[..], b"..\\x", b"x\xff", b"tab\there", b"q?", b"semi;x=1", b"trailing.", b"%2e%2e", b"..."] {
+    for name in [&b"a\\b"[..], b"x..\\x", b"x\xff", b"tab\there", b"q?", b"semi;x=1", b"trailing.", b"%2e%2e", b"..."] {
         fs::write(house.inside().join(std::ffi::OsStr::from_bytes(name)), "odd").unwrap();
     }
     for root in house.both() {
-        for name in ["a%5cb", "a\\b", "..%5cx", "x%ff", "tab%09here", "q%3f", "semi;x=1", "trailing.", "%252e%252e"] {
+        for name in ["a%5cb", "a\\b", "x..%5cx", "x%ff", "tab%09here", "q%3f", "semi;x=1", "trailing.", "%252e%252e"] {
             assert_eq!(read(&root, name).unwrap(), "odd", "{name}");
         }
         // A leading dot hides, whatever follows it.
@@ -221,6 +221,14 @@ fn a_name_in_the_other_normalization_is_found_when_it_is_the_only_one() {
     fs::write(house.inside().join("s\u{323}\u{307}"), "2").unwrap();
     for root in house.both() {
         assert_eq!(read(&root, "%E1%B9%A1%CC%A3"), Err(OpenError::NotFound));
+    }
+    // The folder is there exactly, among others like it; only the name in it is spelled otherwise.
+    for folder in ["\u{1e61}\u{323}x", "\u{1e69}x", "s\u{323}\u{307}x"] {
+        fs::create_dir(house.inside().join(folder)).unwrap();
+    }
+    fs::write(house.inside().join("\u{1e69}x").join(apart), "in it").unwrap();
+    for root in house.both() {
+        assert_eq!(read(&root, "%E1%B9%A9x/caf%C3%A9").unwrap(), "in it");
     }
 }
 

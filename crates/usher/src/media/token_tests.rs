@@ -1,7 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 use super::*;
 use crate::secret::Rng;
-use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
 const NOW: Time = Time(1_795_000_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
