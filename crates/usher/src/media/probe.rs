@@ -118,10 +118,10 @@ fn simple(head: &[u8], content: kind::ContentType) -> Option<(&'static str, bool
         return Some(("Flash Video (FLV)", false));
     }
     if at(0, b"\0\0\x01\xba") || at(0, b"\0\0\x01\xb3") {
-        return Some(("MPEG program stream", false));
+        return Some(("MPEG-PS", false));
     }
     if kind::is_transport_stream(head) {
-        return Some(("MPEG transport stream", false));
+        return Some(("MPEG-TS", false));
     }
     if at(0, b".RMF") {
         return Some(("RealMedia", false));
