@@ -2,8 +2,11 @@
 
 pub mod accounts;
 pub mod config;
+pub mod http;
 pub mod id;
+pub mod log;
 pub mod media;
 pub mod net;
+pub mod ops;
 pub mod secret;
 pub mod time;
