@@ -43,14 +43,16 @@ pub(super) struct Flat {
 
 /// Flattens `file`, or says on which line it is not TOML. The parser's own rendering is not repeated: it
 /// quotes the line, and the line may hold a secret.
-pub(super) fn flatten(file: &File) -> Result<Flat, Problem> {
+pub(super) fn flatten(file: &File) -> Result<Flat, super::Problems> {
     let lines = Lines::of(&file.text);
-    let table = DeTable::parse(&file.text).map_err(|error| Problem {
-        key: String::new(),
-        place: Place::File(file.path.clone(), error.span().map_or(1, |span| lines.at(span.start))),
-        value: None,
-        expected: format!("not TOML: {}", error.message()),
-        remedy: "Texts stand in quotes, sections in [brackets].".to_owned(),
+    let table = DeTable::parse(&file.text).map_err(|error| {
+        super::Problems(vec![Problem {
+            key: String::new(),
+            place: Place::File(file.path.clone(), error.span().map_or(1, |span| lines.at(span.start))),
+            value: None,
+            expected: format!("not TOML: {}", error.message()),
+            remedy: "Texts stand in quotes, sections in [brackets].".to_owned(),
+        }])
     })?;
     let mut flat = Flat::default();
     walk("", table.get_ref(), &lines, &mut flat);

@@ -78,10 +78,7 @@ pub struct Config {
 impl Config {
     /// Reads `file`, then `env`, then `flags`, and checks the whole.
     pub fn load(file: Option<&File>, env: &Strings, flags: &Overrides) -> Result<Config, Problems> {
-        let flat = match file.map(file::flatten).transpose() {
-            Ok(flat) => flat.unwrap_or_default(),
-            Err(problem) => return Err(Problems(vec![problem])),
-        };
+        let flat = file.map(file::flatten).transpose()?.unwrap_or_default();
         let mut config = Config::default();
         let mut reader = read::Reader::new(file, flat, env, flags.by_key());
         config.visit(&mut reader);

@@ -77,12 +77,11 @@ impl<'a> Reader<'a> {
         if self.dry {
             return;
         }
-        if let (Some(file), Some((raw, line))) = (self.file, self.flat.values.remove(&key)) {
-            if self.set(&key, value, &raw, Place::File(file.path.clone(), line), secret)
-                && let Some(base) = file.path.parent()
-            {
-                value.rebase(base);
-            }
+        if let (Some(file), Some((raw, line))) = (self.file, self.flat.values.remove(&key))
+            && self.set(&key, value, &raw, Place::File(file.path.clone(), line), secret)
+            && let Some(base) = file.path.parent()
+        {
+            value.rebase(base);
         }
         if let Some(variable) = variable
             && let Some(text) = self.env.get(&variable)

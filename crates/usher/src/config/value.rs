@@ -354,7 +354,7 @@ mod tests {
         for (written, bytes) in
             [("64KiB", 65_536), ("1MiB", 1 << 20), ("2GiB", 1 << 31), ("512B", 512), ("4 KiB", 4096)]
         {
-            assert_eq!(text(written), Some(bytes), "{written}");
+            assert_eq!(text::<u64>(written), Some(bytes), "{written}");
         }
         for written in ["", "64", "64kb", "64K", "KiB", "-1B", "99999999999999999GiB"] {
             assert_eq!(text::<u64>(written), None, "{written}");

@@ -1,0 +1,336 @@
+//! The accept loop: our own, so that every bound on a connection stands in one place.
+//!
+//! Plain connections speak HTTP/1.1; under TLS the handshake (ALPN, RFC 7301) chooses HTTP/2 or HTTP/1.1. HTTP/2 in
+//! clear is not served: no browser speaks it, and a second way to frame the same bytes is what smuggling lives on.
+//! Beyond the connection cap new connections are closed at once, so that those inside are served. A process that is
+//! out of file descriptors waits and recovers. Shutdown lets answers under way finish, then cuts what is left.
+
+mod idle;
+mod limits;
+
+pub use limits::{Limits, Local, Peer};
+
+use super::tls::Certificates;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{Either, Full};
+use hyper::body::{Body, Incoming};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use idle::{HeadTimer, Watched};
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tower::{Service, ServiceExt};
+
+/// Where connections come from.
+pub enum Listener {
+    /// Plain TCP.
+    Plain(TcpListener),
+    /// TCP under TLS, with whatever certificate is current when the handshake begins.
+    Tls(TcpListener, Arc<Certificates>),
+    /// The control socket: only the process's own user and root are heard.
+    Control(UnixListener),
+}
+
+/// Binds the control socket at `path`, for its owner only (0600). The caller holds the lock on the data directory, so
+/// a socket left behind by a dead process is in nobody's use. Anything else at `path` is left alone and refused.
+pub fn bind_control(path: &Path) -> io::Result<UnixListener> {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path)?,
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "not a socket, and not ours to remove")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let listener = UnixListener::bind(path)?;
+    // Until this line the mode of the directory (0700) guards the socket, and after it both do.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Serves until `shutdown`, then drains. True when every connection ended by itself, false when some were cut.
+pub async fn serve<S, B>(
+    listeners: Vec<Listener>,
+    service: S,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> bool
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let (phase, heard) = watch::channel(Phase::Open);
+    let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
+    let hall = Hall {
+        service,
+        limits,
+        places: Arc::new(Semaphore::new(limits.max_connections)),
+        control_places: Arc::new(Semaphore::new(limits.max_control_connections)),
+        phase: heard,
+        alive,
+    };
+    let accepting = futures_util::future::join_all(listeners.into_iter().map(|listener| hall.accept_all(listener)));
+    // Whichever ends, the listeners are closed with it: nobody is accepted whom nobody will answer.
+    tokio::select! {
+        _ = accepting => {}
+        () = shutdown => {}
+    }
+    drop(hall);
+    phase.send_replace(Phase::Closing);
+    let finished = tokio::time::timeout(limits.drain, all_gone.recv()).await.is_ok();
+    phase.send_replace(Phase::Cut);
+    all_gone.recv().await;
+    finished
+}
+
+/// How far the shutdown has come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Open,
+    /// Answers under way finish; nothing new begins.
+    Closing,
+    /// The time for that is over.
+    Cut,
+}
+
+/// What every connection shares.
+#[derive(Clone)]
+struct Hall<S> {
+    service: S,
+    limits: Limits,
+    places: Arc<Semaphore>,
+    control_places: Arc<Semaphore>,
+    phase: watch::Receiver<Phase>,
+    /// Held by every connection; the channel closes when the last has gone.
+    alive: mpsc::Sender<Infallible>,
+}
+
+impl<S, B> Hall<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    async fn accept_all(&self, listener: Listener) {
+        let mut pause = Pause::default();
+        loop {
+            let accepted = match &listener {
+                Listener::Plain(tcp) => tcp.accept().await.map(|(stream, addr)| self.admit_tcp(stream, addr, None)),
+                Listener::Tls(tcp, certificates) => {
+                    tcp.accept().await.map(|(stream, addr)| self.admit_tcp(stream, addr, Some(certificates)))
+                }
+                Listener::Control(unix) => unix.accept().await.map(|(stream, _)| self.admit_control(stream)),
+            };
+            match accepted {
+                Ok(()) => pause = Pause::default(),
+                Err(error) => pause.after(&error).await,
+            }
+        }
+    }
+
+    fn admit_tcp(&self, stream: TcpStream, addr: std::net::SocketAddr, certificates: Option<&Arc<Certificates>>) {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            tracing::debug!(target: "usher::accept", %addr, "refused: all connections are in use");
+            return;
+        };
+        prepare(&stream);
+        match certificates {
+            None => self.spawn(place, self.clone().plain(stream, Peer { addr, tls: false })),
+            Some(certificates) => {
+                let acceptor = tokio_rustls::TlsAcceptor::from(certificates.current());
+                self.spawn(place, self.clone().tls(stream, acceptor, Peer { addr, tls: true }));
+            }
+        }
+    }
+
+    fn admit_control(&self, stream: UnixStream) {
+        let Ok(place) = Arc::clone(&self.control_places).try_acquire_owned() else { return };
+        let own = rustix::process::geteuid().as_raw();
+        match stream.peer_cred() {
+            Ok(peer) if peer.uid() == own || peer.uid() == 0 => {
+                let local = Local { uid: peer.uid() };
+                self.spawn(place, self.clone().http1(stream, Caller::Local(local)));
+            }
+            Ok(peer) => tracing::warn!(target: "usher::accept", uid = peer.uid(), "refused at the control socket"),
+            Err(error) => tracing::warn!(target: "usher::accept", %error, "refused at the control socket"),
+        }
+    }
+
+    fn spawn(&self, place: OwnedSemaphorePermit, connection: impl Future<Output = ()> + Send + 'static) {
+        let alive = self.alive.clone();
+        let mut phase = self.phase.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = connection => {}
+                _ = phase.wait_for(|phase| *phase == Phase::Cut) => {}
+            }
+            drop((place, alive));
+        });
+    }
+
+    /// Every plain TCP connection begins here with its raw stream: what is to see the bytes before the HTTP library
+    /// does (a fast path with `sendfile`) looks here.
+    async fn plain(self, stream: TcpStream, peer: Peer) {
+        self.http1(stream, Caller::Remote(peer)).await;
+    }
+
+    async fn tls(mut self, stream: TcpStream, acceptor: tokio_rustls::TlsAcceptor, peer: Peer) {
+        let handshake = tokio::time::timeout(self.limits.handshake, acceptor.accept(stream));
+        // A shutdown does not wait for those who have not said anything yet.
+        let handshake = tokio::select! {
+            handshake = handshake => handshake,
+            _ = self.phase.wait_for(|phase| *phase >= Phase::Closing) => return,
+        };
+        let stream = match handshake {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::debug!(target: "usher::accept", addr = %peer.addr, %error, "no TLS"),
+            Err(_) => return tracing::debug!(target: "usher::accept", addr = %peer.addr, "no TLS in time"),
+        };
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            self.http2(stream, Caller::Remote(peer)).await;
+        } else {
+            self.http1(stream, Caller::Remote(peer)).await;
+        }
+    }
+
+    async fn http1<I>(self, stream: I, caller: Caller)
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let limits = self.limits;
+        let timer = HeadTimer::new(limits.head, limits.idle);
+        let stream = Watched::new(stream, timer.begun());
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(timer)
+            .header_read_timeout(limits.head)
+            .max_header_size(limits.head_bytes)
+            .max_headers(limits.head_fields)
+            .max_buf_size(limits.buffer)
+            .serve_connection(TokioIo::new(stream), Guarded { service: self.service, caller, limits });
+        converse(connection, self.phase).await;
+    }
+
+    async fn http2<I>(self, stream: I, caller: Caller)
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let limits = self.limits;
+        let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits.streams)
+            .max_pending_accept_reset_streams(limits.resets)
+            .max_local_error_reset_streams(limits.resets)
+            .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+            .initial_stream_window_size(65_535)
+            .initial_connection_window_size(1 << 20)
+            .max_send_buf_size(limits.buffer)
+            .keep_alive_interval(limits.idle / 2)
+            .keep_alive_timeout(limits.idle / 2)
+            .serve_connection(TokioIo::new(stream), Guarded { service: self.service, caller, limits });
+        converse(connection, self.phase).await;
+    }
+}
+
+/// Drives a connection to its end; from the closing on it answers what it has begun and takes nothing new.
+async fn converse<C>(connection: C, mut phase: watch::Receiver<Phase>)
+where
+    C: GracefulConnection,
+    C::Error: std::fmt::Display,
+{
+    let mut connection = std::pin::pin!(connection);
+    let closing = async {
+        // The sender outlives every connection; should it not, there is nothing left to wait for.
+        let _ = phase.wait_for(|phase| *phase >= Phase::Closing).await;
+    };
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = closing => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(target: "usher::accept", %error, "connection ended");
+    }
+}
+
+/// Small answers leave at once, and a peer that has vanished is noticed. Neither is worth refusing a connection for.
+fn prepare(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let _ = rustix::net::sockopt::set_socket_keepalive(stream, true);
+}
+
+/// How long to wait after a failed accept: not at all when the one connection failed, longer and longer when the
+/// machine is out of something (EMFILE, ENFILE, ENOBUFS, ENOMEM).
+#[derive(Default)]
+struct Pause(Duration);
+
+impl Pause {
+    async fn after(&mut self, error: &io::Error) {
+        use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+        if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted) {
+            return;
+        }
+        let first = self.0.is_zero();
+        self.0 = (self.0 * 2).clamp(Duration::from_millis(20), Duration::from_secs(1));
+        if first {
+            tracing::error!(target: "usher::accept", %error, "cannot accept connections; waiting");
+        }
+        tokio::time::sleep(self.0).await;
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Caller {
+    Remote(Peer),
+    Local(Local),
+}
+
+/// Tells the service who is calling, and refuses what the HTTP/2 library has no bound for.
+struct Guarded<S> {
+    service: S,
+    caller: Caller,
+    limits: Limits,
+}
+
+type Answer<B> = Response<Either<B, Full<Bytes>>>;
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for Guarded<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Send + 'static,
+{
+    type Response = Answer<B>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Answer<B>, Infallible>> + Send>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if request.headers().len() > self.limits.head_fields {
+            let mut refusal = Response::new(Either::Right(Full::default()));
+            *refusal.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return Box::pin(std::future::ready(Ok(refusal)));
+        }
+        match self.caller {
+            Caller::Remote(peer) => request.extensions_mut().insert(peer).map(|_| ()),
+            Caller::Local(local) => request.extensions_mut().insert(local).map(|_| ()),
+        };
+        let answer = self.service.clone().oneshot(request);
+        Box::pin(async move { answer.await.map(|response| response.map(Either::Left)) })
+    }
+}
+
+#[cfg(test)]
+mod tests;
