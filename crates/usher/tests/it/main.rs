@@ -1,1 +1,6 @@
-fn main() {}
+//! The one integration binary: a single link instead of a dozen, and one `support` for all.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by panicking")]
+
+mod browser;
+mod support;

@@ -1,0 +1,3 @@
+//! Pages in a real Chromium. The harness itself comes first: a test is worth what it stands on.
+
+mod harness;

@@ -1,0 +1,6 @@
+//! What tests stand on: real programs and servers, started and ended cleanly.
+//!
+//! Whatever a test starts ends with the value that stands for it, also when the test panics. A
+//! program that is missing fails the test with the remedy; a test never quietly does nothing.
+
+pub mod browser;
