@@ -71,13 +71,23 @@ function clock(seconds) {
   return `${hours ? `${hours}:` : ""}${two((seconds / 60) % 60)}:${two(seconds % 60)}`;
 }
 
+// Where it is and whether it plays, kept apart from the element, which forgets both when it fails.
+let at = 0;
+let playing = false;
 let saved = 0;
 player.addEventListener("timeupdate", () => {
+  if (player.readyState > 0) at = player.currentTime;
   if (Math.abs(player.currentTime - saved) < 5) return;
   saved = player.currentTime;
   save();
 });
-player.addEventListener("pause", save);
+player.addEventListener("playing", () => {
+  playing = true;
+});
+player.addEventListener("pause", () => {
+  if (!player.error) playing = false;
+  save();
+});
 addEventListener("pagehide", save);
 
 // ---- What the browser cannot play --------------------------------------------------------------
@@ -136,12 +146,12 @@ function retry(text) {
 
 // Loads `url` and goes on where it stopped.
 function goOn(url, play) {
-  const at = settled ? player.currentTime : 0;
+  const from = at;
   player.src = url;
   player.addEventListener(
     "loadedmetadata",
     () => {
-      if (at > 0) player.currentTime = at;
+      if (from > 0) player.currentTime = from;
       if (play) player.play().catch(() => {});
       say();
     },
@@ -153,8 +163,7 @@ function goOn(url, play) {
 async function broken() {
   if (renewing) return;
   renewing = true;
-  const wasPlaying = !player.paused || player.autoplay;
-  save();
+  const wasPlaying = playing;
   try {
     const found = await probe();
     if (found === 403 || found === 410) {
@@ -225,11 +234,11 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!act) return;
-  const at = event.target;
-  if (at.closest("input, textarea, select")) return;
+  const focused = event.target;
+  if (focused.closest("input, textarea, select")) return;
   // Space on a button presses it, and the player's own controls know space and arrows.
   const ownKey = event.key === " " || event.key.startsWith("Arrow");
-  if (ownKey && (at === player || at.closest("button, a, summary"))) return;
+  if (ownKey && (focused === player || focused.closest("button, a, summary"))) return;
   event.preventDefault();
   act();
 });
