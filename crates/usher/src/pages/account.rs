@@ -1,0 +1,70 @@
+//! `/account`: one's own password, sessions and personal tokens.
+
+use super::{Choice, Notice, PasswordRule, Problems, Shell, When};
+use askama::Template;
+
+/// The page. Posts:
+/// `/account/password` (`current`, `password`, `password2`, `end_others`),
+/// `/account/sessions/{id}/end`, `/account/sessions/end-others`, `/account/sessions/end-all`,
+/// `/account/tokens` (`name`, `expires_days`, `scopes` repeated), `/account/tokens/{id}/revoke`.
+#[derive(Template)]
+#[template(path = "account.html")]
+pub struct AccountPage {
+    pub shell: Shell,
+    pub username: String,
+    pub notice: Option<Notice>,
+    pub rule: PasswordRule,
+    /// About the password form.
+    pub problems: Problems,
+    pub sessions: Vec<SessionLine>,
+    pub tokens: Vec<TokenLine>,
+    pub token_form: TokenForm,
+    /// A token made just now: shown on this page only, and never again.
+    pub new_token: Option<NewToken>,
+}
+
+impl AccountPage {
+    fn has_other_sessions(&self) -> bool {
+        self.sessions.iter().any(|session| !session.this)
+    }
+}
+
+/// One live session.
+pub struct SessionLine {
+    pub id: String,
+    /// "Firefox on Linux".
+    pub label: String,
+    /// The address it was last used from.
+    pub place: String,
+    pub started: When,
+    pub last_used: When,
+    /// The session that asks.
+    pub this: bool,
+}
+
+/// One personal token, without its secret, which nobody has but its holder.
+pub struct TokenLine {
+    pub id: String,
+    pub name: String,
+    pub scopes: Vec<String>,
+    pub created: When,
+    pub expires: Option<When>,
+    /// Past its end: listed, of no use.
+    pub expired: bool,
+    pub last_used: Option<When>,
+}
+
+/// The form for a new token, as last sent.
+pub struct TokenForm {
+    pub name: String,
+    /// The chosen one of `expires_days`' options: 7, 30, 90 or 365.
+    pub expires_days: u32,
+    pub scopes: Vec<Choice>,
+    pub problems: Problems,
+}
+
+/// A secret to copy now.
+pub struct NewToken {
+    pub name: String,
+    pub secret: String,
+}

@@ -1,0 +1,190 @@
+//! `/admin`: accounts, groups, invites, and the audit log.
+
+use super::{Choice, Notice, PasswordRule, Problems, SessionLine, Shell, When};
+use askama::Template;
+
+/// `/admin/accounts` (GET `q`). Posts a new account to the same address:
+/// `username`, `password`, `role` (`user`, `admin`), `must_change`, `buckets` repeated.
+#[derive(Template)]
+#[template(path = "admin_accounts.html")]
+pub struct AccountsPage {
+    pub shell: Shell,
+    pub notice: Option<Notice>,
+    /// What was searched for.
+    pub query: String,
+    pub lines: Vec<AccountLine>,
+    pub next: Option<String>,
+    /// The first page, when this is not it.
+    pub first: Option<String>,
+    pub form: NewAccountForm,
+    pub rule: PasswordRule,
+}
+
+/// One account in the list.
+pub struct AccountLine {
+    pub id: String,
+    pub username: String,
+    pub admin: bool,
+    pub groups: Vec<String>,
+    /// In words: "All", or the names.
+    pub buckets: Vec<String>,
+    pub disabled: bool,
+    /// Has to choose a new password at the next login.
+    pub must_change: bool,
+    pub last_login: Option<When>,
+}
+
+/// The form for a new account, as last sent.
+pub struct NewAccountForm {
+    pub username: String,
+    pub admin: bool,
+    pub must_change: bool,
+    pub buckets: Vec<Choice>,
+    pub problems: Problems,
+}
+
+/// `/admin/accounts/{id}`. Posts:
+/// the same address (`role`, `disabled`, `groups` repeated, `buckets` repeated),
+/// `…/end-sessions`, `…/sessions/{session}/end`, `…/reset-link`, `…/delete` (`confirm` = the username).
+#[derive(Template)]
+#[template(path = "admin_account.html")]
+pub struct AccountEditPage {
+    pub shell: Shell,
+    pub notice: Option<Notice>,
+    pub id: String,
+    pub username: String,
+    pub admin: bool,
+    pub disabled: bool,
+    pub must_change: bool,
+    pub created: When,
+    pub last_login: Option<When>,
+    pub groups: Vec<Choice>,
+    /// The first one is "all buckets" where the handler offers it.
+    pub buckets: Vec<Choice>,
+    /// About the edit form; about `confirm` of the delete form.
+    pub problems: Problems,
+    pub sessions: Vec<SessionLine>,
+    /// A reset link made just now: shown on this page only.
+    pub reset_link: Option<NewLink>,
+    /// The admin's own account: a warning stands beside what would lock them out.
+    pub own: bool,
+}
+
+/// A single-use link to pass on now.
+pub struct NewLink {
+    pub url: String,
+    pub expires: When,
+}
+
+/// `/admin/groups`. Posts a new group to the same address: `name`, `buckets` repeated.
+#[derive(Template)]
+#[template(path = "admin_groups.html")]
+pub struct GroupsPage {
+    pub shell: Shell,
+    pub notice: Option<Notice>,
+    pub lines: Vec<GroupLine>,
+    pub name: String,
+    pub buckets: Vec<Choice>,
+    pub problems: Problems,
+}
+
+/// One group in the list.
+pub struct GroupLine {
+    pub id: String,
+    pub name: String,
+    pub members: u64,
+    pub buckets: Vec<String>,
+}
+
+/// `/admin/groups/{id}`. Posts: the same address (`name`, `buckets` repeated),
+/// `…/members` (`username`), `…/members/{account}/remove`, `…/delete` (`confirm` = the name).
+#[derive(Template)]
+#[template(path = "admin_group.html")]
+pub struct GroupPage {
+    pub shell: Shell,
+    pub notice: Option<Notice>,
+    pub id: String,
+    /// The name as it is.
+    pub title: String,
+    /// The name as last typed.
+    pub name: String,
+    pub buckets: Vec<Choice>,
+    pub members: Vec<Member>,
+    /// About `name`, `username`, `confirm`.
+    pub problems: Problems,
+}
+
+/// An account in a group.
+pub struct Member {
+    pub id: String,
+    pub username: String,
+}
+
+/// `/admin/invites`. Posts: the same address makes a link (`groups`, `buckets` repeated, where offered);
+/// `…/{id}/revoke`.
+#[derive(Template)]
+#[template(path = "admin_invites.html")]
+pub struct InvitesPage {
+    pub shell: Shell,
+    pub notice: Option<Notice>,
+    /// How sign-up stands, in a sentence, when invites do not work now.
+    pub off: Option<String>,
+    pub groups: Vec<Choice>,
+    pub buckets: Vec<Choice>,
+    pub lines: Vec<InviteLine>,
+    /// A link made just now: shown on this page only.
+    pub new_link: Option<NewLink>,
+}
+
+/// One invite in the list. Its link is not kept, so it cannot be shown again.
+pub struct InviteLine {
+    pub id: String,
+    pub made_by: String,
+    pub created: When,
+    pub state: InviteState,
+}
+
+/// What became of an invite.
+pub enum InviteState {
+    Open { until: When },
+    Used { by: String, at: When },
+    Expired { at: When },
+    Revoked { at: When },
+}
+
+/// `/admin/audit` (GET `event`, `account`, `since`).
+#[derive(Template)]
+#[template(path = "admin_audit.html")]
+pub struct AuditPage {
+    pub shell: Shell,
+    /// A filter that could not be read, and the like.
+    pub problems: Problems,
+    /// The kinds of event to choose from; the page adds "Any event".
+    pub events: Vec<Choice>,
+    pub account: String,
+    /// A date, `YYYY-MM-DD`, UTC.
+    pub since: String,
+    pub lines: Vec<AuditLine>,
+    pub next: Option<String>,
+    /// The first page, when this is not it.
+    pub first: Option<String>,
+}
+
+/// One audit event.
+pub struct AuditLine {
+    pub when: When,
+    pub who: String,
+    pub what: String,
+    pub target: String,
+    pub address: String,
+    pub result: AuditResult,
+    pub why: String,
+}
+
+/// How it came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditResult {
+    Done,
+    Refused,
+    Failed,
+}

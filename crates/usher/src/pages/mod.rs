@@ -1,0 +1,38 @@
+//! Usher's face: one struct per page, holding everything its template shows.
+//!
+//! This part promises plain HTML that works without scripts (the player's comforts apart), from a phone
+//! to a television, by keyboard and by screen reader, under a policy that allows no inline style and no
+//! inline script. It refuses to know anything: no HTTP, no SQL, no rule, no clock. Handlers gather the
+//! facts, already in words; a page lays them out and escapes them.
+//!
+//! Outside programs rely on the forms (browser tests, password managers): every field keeps its
+//! `name`, and its `id` is the same word unless the page repeats it. Every form that posts carries
+//! `csrf`. Addresses are given ready to use; [`href`] makes those that hold names of people's files.
+
+mod account;
+mod admin;
+mod enter;
+pub mod href;
+mod library;
+mod shell;
+mod wrong;
+
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;
+
+pub use account::{AccountPage, NewToken, SessionLine, TokenForm, TokenLine};
+pub use admin::{
+    AccountEditPage, AccountLine, AccountsPage, AuditLine, AuditPage, AuditResult, GroupLine, GroupPage, GroupsPage,
+    InviteLine, InviteState, InvitesPage, Member, NewAccountForm, NewLink,
+};
+/// What `render` comes from, and how it fails: only when writing to the string does.
+pub use askama::{Error as RenderError, Template};
+pub use enter::{
+    LoginPage, LogoutPage, LogoutState, MustChangePage, Refusal, ResetPage, ResetState, SetupPage, SetupState,
+    SignupPage, SignupState,
+};
+pub use library::{BucketCard, EntryKind, EntryLine, FilePage, FolderPage, LibraryPage, Playback, Trouble, Viewer};
+pub use shell::{Choice, Link, Nav, Notice, NoticeKind, PasswordRule, Problem, Problems, Shell, When, Who};
+pub use wrong::{ErrorPage, Wrong};
