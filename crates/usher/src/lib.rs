@@ -31,6 +31,9 @@ pub mod sessions;
 pub mod time;
 pub mod tokens;
 
+use crate::accounts::hash::{Params, Peppers};
+use crate::accounts::hasher::{Hasher, Settings};
+use crate::accounts::policy::Policy;
 use crate::config::Config;
 use crate::seal::Vault;
 use crate::secret::Rng;
@@ -47,13 +50,13 @@ pub struct App {
     /// Where `now` comes from.
     pub clock: Clock,
     /// Where randomness comes from.
-    pub rng: Rng,
+    pub rng: Arc<Rng>,
     /// Seals what must be recoverable, under the master key.
     pub vault: Vault,
     /// The slow hash, bounded.
-    pub hasher: accounts::hasher::Hasher,
+    pub hasher: Hasher,
     /// What a new password must be.
-    pub policy: accounts::policy::Policy,
+    pub policy: Policy,
     /// Rights in memory.
     pub accounts: accounts::hot::Accounts,
     /// Live sessions in memory.
@@ -83,7 +86,7 @@ pub struct Surroundings {
     /// Where `now` comes from.
     pub clock: Clock,
     /// Where randomness comes from.
-    pub rng: Rng,
+    pub rng: Arc<Rng>,
 }
 
 /// Why the application cannot be built.
@@ -113,8 +116,8 @@ impl App {
         let keys = tokens::live::Keys::load(&db, &vault, &rng, issuer, algorithm, now).await?;
         let (macs, media_keys) = tokens::live::load_macs(&db, &vault, &rng, now).await?;
         let app = Arc::new(App {
-            hasher: accounts::hasher::Hasher::from_config(&config.accounts).map_err(BuildError::Accounts)?,
-            policy: accounts::policy::Policy::from_config(&config).map_err(BuildError::Accounts)?,
+            hasher: hasher(&config, rng.clone())?,
+            policy: policy(&config)?,
             accounts: Default::default(),
             sessions: Default::default(),
             personal: Default::default(),
@@ -154,6 +157,40 @@ impl App {
         if let Some(grant) = over {
             self.media.transfers.stop(grant);
         }
+    }
+}
+
+fn hasher(config: &Config, rng: Arc<Rng>) -> Result<Hasher, BuildError> {
+    let cost = &config.accounts.hash;
+    let mut peppers = Peppers::none();
+    if let Some(path) = &config.accounts.pepper_file {
+        let wrong = |what: String| BuildError::Accounts(format!("accounts.pepper_file: {}: {what}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        // One key a line, `id:key`; the last line's key is the current one.
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (id, key) = line.split_once(':').ok_or_else(|| wrong("a line is not `id:key`".to_owned()))?;
+            peppers.add(id, key.as_bytes()).map_err(|error| wrong(error.to_string()))?;
+        }
+    }
+    let standard = Settings::default();
+    let settings = Settings {
+        permits: cost.threads.unwrap_or(standard.permits),
+        queue: cost.queue,
+        params: Params::new(cost.memory_kib, cost.passes, 1)
+            .map_err(|error| BuildError::Accounts(format!("accounts.hash: {error}")))?,
+        peppers,
+        ..standard
+    };
+    Hasher::start(settings, rng).map_err(|error| BuildError::Accounts(format!("no threads for password hashes: {error}")))
+}
+
+fn policy(config: &Config) -> Result<Policy, BuildError> {
+    let policy = Policy::new(login::shortest_password(&config.accounts));
+    match &config.accounts.breach_file {
+        None => Ok(policy),
+        Some(path) => policy
+            .with_breached(path)
+            .map_err(|error| BuildError::Accounts(format!("accounts.breach_file: {}: {error}", path.display()))),
     }
 }
 

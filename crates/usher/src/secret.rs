@@ -177,6 +177,11 @@ impl Digest {
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// Whether this is the digest of `secret`. In constant time.
+    pub fn matches(&self, secret: &[u8]) -> bool {
+        *self == Digest::of(secret)
+    }
 }
 
 /// In constant time: how far two digests agree says how near a guess came.
@@ -262,6 +267,12 @@ impl MacKey {
     pub fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
         self.tag(parts).ct_eq(tag).into()
     }
+
+    /// Whether `tag` is the beginning, at least 16 bytes long, of the tag over these parts. In constant time.
+    pub fn verify_short(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
+        let whole = self.tag(parts);
+        (16..=whole.len()).contains(&tag.len()) && bool::from(whole[..tag.len()].ct_eq(tag))
+    }
 }
 
 impl fmt::Debug for MacKey {
@@ -270,14 +281,18 @@ impl fmt::Debug for MacKey {
     }
 }
 
-/// The length of 32 bytes and of 4 in base64url without padding.
-const BODY: usize = 43;
+/// The length of a CRC-32 in base64url without padding.
 const CHECK: usize = 6;
 
-/// `prefix`, 32 bytes in base64url, and the CRC-32 of both in base64url.
-pub(crate) fn armor(prefix: &str, bytes: &[u8; 32]) -> Zeroizing<String> {
+/// The length of `bytes` in base64url without padding.
+const fn body(bytes: usize) -> usize {
+    (bytes * 4).div_ceil(3)
+}
+
+/// `prefix`, the bytes in base64url, and the CRC-32 of both in base64url.
+pub(crate) fn armor<const N: usize>(prefix: &str, bytes: &[u8; N]) -> Zeroizing<String> {
     // The room is taken at once: a string that grows leaves copies of itself behind.
-    let mut text = Zeroizing::new(String::with_capacity(prefix.len() + BODY + CHECK));
+    let mut text = Zeroizing::new(String::with_capacity(prefix.len() + body(N) + CHECK));
     text.push_str(prefix);
     URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
     let check = crc32(text.as_bytes());
@@ -287,24 +302,24 @@ pub(crate) fn armor(prefix: &str, bytes: &[u8; 32]) -> Zeroizing<String> {
 
 /// The bytes of such a text, or nothing. Only a wrong length ends early; every other text of this
 /// prefix costs one decoding, one checksum and comparisons in constant time.
-pub(crate) fn unarmor(prefix: &str, text: &str) -> Option<Zeroizing<[u8; 32]>> {
+pub(crate) fn unarmor<const N: usize>(prefix: &str, text: &str) -> Option<Zeroizing<[u8; N]>> {
     let text = text.as_bytes();
-    if text.len() != prefix.len() + BODY + CHECK {
+    if text.len() != prefix.len() + body(N) + CHECK {
         return None;
     }
-    let (covered, check) = text.split_at(prefix.len() + BODY);
+    let (covered, check) = text.split_at(prefix.len() + body(N));
     let (head, body) = covered.split_at(prefix.len());
     // The decoder wants some room beyond the exact length.
-    let mut bytes = Zeroizing::new([0_u8; 48]);
+    let mut bytes = Zeroizing::new(vec![0_u8; N + 8]);
     let mut sum = [0_u8; 8];
-    let body_length = URL_SAFE_NO_PAD.decode_slice(body, bytes.as_mut()).unwrap_or(0);
+    let body_length = URL_SAFE_NO_PAD.decode_slice(body, bytes.as_mut_slice()).unwrap_or(0);
     let sum_length = URL_SAFE_NO_PAD.decode_slice(check, &mut sum).unwrap_or(0);
     let good = head.ct_eq(prefix.as_bytes())
         & sum[..4].ct_eq(&crc32(covered).to_be_bytes())
-        & Choice::from(u8::from(body_length == 32))
+        & Choice::from(u8::from(body_length == N))
         & Choice::from(u8::from(sum_length == 4));
-    let mut out = Zeroizing::new([0_u8; 32]);
-    out.copy_from_slice(&bytes[..32]);
+    let mut out = Zeroizing::new([0_u8; N]);
+    out.copy_from_slice(&bytes[..N]);
     bool::from(good).then_some(out)
 }
 

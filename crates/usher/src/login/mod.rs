@@ -12,7 +12,8 @@ pub mod pages;
 pub mod store;
 pub mod throttle;
 
-use crate::accounts::{self, hash, hasher, username};
+use crate::accounts::hasher::Verdict;
+use crate::accounts::{self, hash, username};
 use crate::audit::{Entry, Event, Outcome};
 use crate::config::Accounts as AccountRules;
 use crate::cx::Cx;
@@ -21,9 +22,6 @@ use crate::sessions::{self, Kind, Life, NewSession, refresh};
 use std::time::Duration;
 use usher_db::Error;
 use zeroize::Zeroizing;
-
-/// The longest password that is hashed, in bytes. Longer ones are refused before any work.
-pub const LONGEST_PASSWORD: usize = 1024;
 
 /// A login by password.
 pub struct Attempt {
@@ -90,13 +88,8 @@ pub async fn with_password(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginE
     };
     let encoded = credential.as_ref().and_then(|credential| credential.encoded.as_deref());
     let parsed = encoded.and_then(|text| hash::Encoded::parse(text).ok());
-    let right = if attempt.password.len() > LONGEST_PASSWORD {
-        false
-    } else {
-        let verdict = cx.app.hasher.verify(attempt.password.clone(), parsed.clone()).await;
-        verdict.map_err(|busy: hasher::Busy| LoginError::Busy(busy.retry_after))?.is_match()
-    };
-    let usable = credential.filter(|credential| right && credential.standing == accounts::Standing::Active);
+    let verdict = check(cx, attempt.password.clone(), parsed).await?;
+    let usable = credential.filter(|credential| verdict != Verdict::Wrong && credential.standing == accounts::Standing::Active);
     let Some(credential) = usable else {
         return Err(refuse(cx, &subjects, &attempt.username, ticket).await?);
     };
@@ -125,12 +118,15 @@ pub async fn with_password(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginE
         // The password changed, or the account was shut out, while we hashed.
         return Err(refuse(cx, &subjects, &attempt.username, ticket).await?);
     }
-    if let Some(encoded) = parsed
-        && cx.app.hasher.is_outdated(&encoded)
-    {
+    if verdict == (Verdict::Right { rehash: true }) {
         rehash_later(cx.clone(), account, version, attempt.password);
     }
     Ok(LoggedIn { account, session })
+}
+
+/// Hashes, in the bounded service and outside any write. Without a hash to compare it does the same work for nothing.
+async fn check(cx: &Cx, password: Zeroizing<String>, encoded: Option<hash::Encoded>) -> Result<Verdict, LoginError> {
+    cx.app.hasher.verify(password, encoded).await.map_err(|busy| LoginError::Busy(busy.retry_after))
 }
 
 /// Counts a failure, writes it to the audit log and the log that fail2ban reads, and gives the one answer.
@@ -193,12 +189,8 @@ pub async fn prove_password(cx: &Cx, account: AccountId, password: Zeroizing<Str
     let key = username::lookup_key(&credential.username).unwrap_or_default();
     let subjects = throttle::Subjects::of(&key, cx.request.address);
     let ticket = throttle::admit(cx, &subjects).await?;
-    if password.len() > LONGEST_PASSWORD {
-        return Ok(false);
-    }
     let parsed = credential.encoded.as_deref().and_then(|text| hash::Encoded::parse(text).ok());
-    let verdict = cx.app.hasher.verify(password, parsed).await;
-    if verdict.map_err(|busy: hasher::Busy| LoginError::Busy(busy.retry_after))?.is_match() {
+    if check(cx, password, parsed).await? != Verdict::Wrong {
         return Ok(true);
     }
     match refuse(cx, &subjects, &credential.username, ticket).await? {

@@ -8,14 +8,15 @@
 //! What it refuses: to normalise a path, to pad a file that became shorter, to follow a link out of the
 //! bucket, to say whether a file exists before the token has proved itself, and to transcode.
 //!
-//! Nothing here knows of accounts, sessions or tables: a token names a grant, and whether that grant lives
-//! is asked elsewhere.
+//! A token names a grant; whether that grant lives, and what its owner may do today, is the gate's answer.
 
+pub mod buckets;
 pub mod conditional;
 pub mod date;
 pub mod kind;
 pub mod lease;
 pub mod listing;
+pub mod live;
 mod names;
 pub mod natural;
 pub mod path;
@@ -23,5 +24,6 @@ pub mod probe;
 pub mod range;
 pub mod root;
 pub mod send;
+pub mod store;
 pub mod token;
 pub mod transfers;

@@ -9,8 +9,6 @@ pub struct Shell {
     pub who: Option<Who>,
     /// A warning above everything, such as plain HTTP on a home network.
     pub banner: Option<String>,
-    /// The value of the hidden `csrf` field in every form that posts.
-    pub csrf: String,
     /// The entry of the navigation that is marked as the present one.
     pub page: Nav,
 }

@@ -10,9 +10,15 @@
 //! form but sealed, or a second verifier. Signatures are checked by `usher-verify`, here as elsewhere.
 
 pub mod keys;
+pub mod live;
+pub mod macs;
+pub mod mint;
+pub mod personal;
 pub mod ring;
 mod sign;
+pub mod store;
 
 pub use keys::{KeyFailure, SigningKey};
+pub use mint::{Audience, access, media};
 pub use ring::{BrokenRing, KeyRing, KeyState, RotationRules, TooSoon};
 pub use sign::SigningFailed;
