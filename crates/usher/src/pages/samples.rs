@@ -10,7 +10,7 @@ pub const HOSTILE: &str = "<script>alert('\"&x')</script>";
 /// The value of `csrf` in every sample.
 pub const CSRF: &str = "csrf-7Jq2";
 
-/// What a sample is: its file name, whether it is a page for people who are logged in, and its HTML.
+/// One page in one state.
 pub struct Sample {
     pub name: &'static str,
     pub html: String,
