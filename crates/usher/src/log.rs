@@ -7,6 +7,7 @@
 
 use crate::config::{Format, Log};
 use std::fmt::{self, Write as _};
+use std::io;
 use std::net::IpAddr;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -29,10 +30,11 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let filter = log.level.parse::<EnvFilter>().unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(to).with_ansi(false);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
     match log.format {
-        Format::Text => Box::new(lines.event_format(Line).fmt_fields(Plain).finish()),
+        Format::Text => Box::new(lines.with_writer(to).event_format(Line).fmt_fields(Plain).finish()),
         Format::Json => {
+            let lines = lines.with_writer(Unbent(to));
             Box::new(lines.json().flatten_event(true).with_current_span(true).with_span_list(false).finish())
         }
     }
@@ -119,15 +121,54 @@ struct Escaping<'a, 'w>(&'a mut Writer<'w>);
 impl fmt::Write for Escaping<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for c in text.chars() {
-            let bends =
-                matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{feff}');
-            if c.is_control() || bends {
+            if bends(c) {
                 write!(self.0, "{}", c.escape_default())?;
             } else {
                 self.0.write_char(c)?;
             }
         }
         Ok(())
+    }
+}
+
+/// Control characters, line separators, and marks that reorder what is read.
+fn bends(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{feff}')
+}
+
+/// For JSON, whose own rules (RFC 8259 section 7) leave C1 controls and the marks as they are. A line arrives in one
+/// write; such characters stand only inside its strings, where an escape means the same.
+struct Unbent<W>(W);
+
+impl<'w, W: MakeWriter<'w>> MakeWriter<'w> for Unbent<W> {
+    type Writer = Unbent<W::Writer>;
+    fn make_writer(&'w self) -> Self::Writer {
+        Unbent(self.0.make_writer())
+    }
+}
+
+impl<W: io::Write> io::Write for Unbent<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let line = String::from_utf8_lossy(bytes);
+        if line.chars().all(|c| c == '\n' || !bends(c)) {
+            self.0.write_all(bytes)?;
+            return Ok(bytes.len());
+        }
+        let mut straight = String::with_capacity(line.len() + 16);
+        for c in line.chars() {
+            if c != '\n' && bends(c) {
+                straight.push_str(&format!("\\u{:04x}", u32::from(c)));
+            } else {
+                straight.push(c);
+            }
+        }
+        self.0.write_all(straight.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

@@ -91,7 +91,7 @@ async fn a_head_that_is_too_long_or_has_too_many_fields_is_answered_431() {
 async fn who_is_too_slow_to_finish_a_head_is_hung_up_on() {
     // The idle time would keep the test waiting for an hour.
     let hour = Duration::from_secs(3600);
-    let limits = Limits { head: Duration::from_millis(50), idle: hour, ..Limits::default() };
+    let limits = Limits { head: Duration::from_millis(300), idle: hour, ..Limits::default() };
     let server = running(limits, None).await;
     let silent = TcpStream::connect(server.addr).await.unwrap();
     rest(silent).await;
@@ -107,7 +107,7 @@ async fn who_is_too_slow_to_finish_a_head_is_hung_up_on() {
 
 #[tokio::test]
 async fn a_kept_connection_may_rest_for_longer_than_a_head_may_take() {
-    let limits = Limits { head: Duration::from_millis(30), idle: Duration::from_secs(3600), ..Limits::default() };
+    let limits = Limits { head: Duration::from_millis(300), idle: Duration::from_secs(3600), ..Limits::default() };
     let server = running(limits, None).await;
     let mut kept = TcpStream::connect(server.addr).await.unwrap();
     kept.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
