@@ -181,7 +181,8 @@ fn hasher(config: &Config, rng: Arc<Rng>) -> Result<Hasher, BuildError> {
         peppers,
         ..standard
     };
-    Hasher::start(settings, rng).map_err(|error| BuildError::Accounts(format!("no threads for password hashes: {error}")))
+    Hasher::start(settings, rng)
+        .map_err(|error| BuildError::Accounts(format!("no threads for password hashes: {error}")))
 }
 
 fn policy(config: &Config) -> Result<Policy, BuildError> {

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
-use usher_db::{Error, Tx};
 use username::Username;
+use usher_db::{Error, Tx};
 
 /// What an account may administer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

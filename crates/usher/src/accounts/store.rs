@@ -241,7 +241,8 @@ fn group(row: &Row) -> Result<Group, Error> {
 pub(super) async fn load_rights(db: &Db, id: AccountId) -> Result<Option<Rights>, Error> {
     let Some(account) = find(db, id).await? else { return Ok(None) };
     let groups = groups_of(db, id).await?;
-    let own = if account.every_bucket { Buckets::Every } else { Buckets::from_names(buckets_of(db, &id.to_string()).await?) };
+    let own =
+        if account.every_bucket { Buckets::Every } else { Buckets::from_names(buckets_of(db, &id.to_string()).await?) };
     let through_groups = if groups.iter().any(|group| group.every_bucket) {
         Buckets::Every
     } else {

@@ -201,7 +201,11 @@ async fn by_cookie(cx: &Cx, value: &str) -> Result<Caller, Refusal> {
 
 async fn by_bearer(cx: &Cx, token: &str, door: Door) -> Result<Caller, Refusal> {
     if secret::Kind::of(token) == Some(secret::Kind::Personal) {
-        return if door.takes(Credential::Personal) { by_personal_token(cx, token, door).await } else { Err(Refusal::Invalid) };
+        return if door.takes(Credential::Personal) {
+            by_personal_token(cx, token, door).await
+        } else {
+            Err(Refusal::Invalid)
+        };
     }
     let (claims, kind) = if door.takes(Credential::Access) {
         match verify(cx, token, TokenType::Access) {

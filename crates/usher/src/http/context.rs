@@ -40,9 +40,10 @@ fn request_id(app: &App) -> String {
 }
 
 fn facts(app: &App, request: &Request, id: String) -> Result<Facts, Failure> {
-    let peer = request.extensions().get::<Peer>().copied().ok_or_else(|| {
-        Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The connection has no address.")
-    })?;
+    let peer =
+        request.extensions().get::<Peer>().copied().ok_or_else(|| {
+            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The connection has no address.")
+        })?;
     let client = net::client_address(peer.addr.ip(), request.headers(), &app.config.server.trusted_proxies);
     let https = client.https.unwrap_or(peer.tls);
     let asked = client.host.clone().or_else(|| host_of(request.uri(), request.headers()));
@@ -146,7 +147,9 @@ mod tests {
     fn only_known_names_are_answered_for() {
         let hosts = Hosts { names: vec!["media.example".to_owned()], lan: false };
         assert!(hosts.allows("Media.Example") && hosts.allows("127.0.0.1") && hosts.allows("localhost"));
-        assert!(!hosts.allows("evil.example") && !hosts.allows("192.168.1.5") && !hosts.allows("127.0.0.1.evil.example"));
+        assert!(
+            !hosts.allows("evil.example") && !hosts.allows("192.168.1.5") && !hosts.allows("127.0.0.1.evil.example")
+        );
         let lan = Hosts { names: vec![], lan: true };
         assert!(lan.allows("192.168.1.5") && !lan.allows("8.8.8.8"));
     }

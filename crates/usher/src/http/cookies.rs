@@ -61,7 +61,8 @@ pub fn clear_link(cx: &Cx, kind: Kind) -> Option<HeaderValue> {
 fn build(cx: &Cx, name: &str, value: &str, path: &str, same_site: &str, life: Duration) -> Option<HeaderValue> {
     let secure = if cx.request.secure() { "; Secure" } else { "" };
     let age = life.as_secs();
-    HeaderValue::try_from(format!("{name}={value}; Path={path}; HttpOnly; SameSite={same_site}; Max-Age={age}{secure}")).ok()
+    HeaderValue::try_from(format!("{name}={value}; Path={path}; HttpOnly; SameSite={same_site}; Max-Age={age}{secure}"))
+        .ok()
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
+    ORIGIN, VARY,
 };
 use http::{HeaderValue, Method, StatusCode};
 
@@ -24,7 +25,10 @@ pub struct App {
 pub fn app_of(config: &Config, origin: &str) -> Option<App> {
     let known = config.apps.iter().find(|app| app.origins.iter().any(|known| known.as_str() == origin));
     if let Some(app) = known {
-        return Some(App { name: app.name.clone(), audience: app.audience.clone().unwrap_or_else(|| app.name.clone()) });
+        return Some(App {
+            name: app.name.clone(),
+            audience: app.audience.clone().unwrap_or_else(|| app.name.clone()),
+        });
     }
     // `--dev`: any port of this machine, for an app that is being written.
     let local = origin.strip_prefix("http://localhost").or_else(|| origin.strip_prefix("http://127.0.0.1"))?;
@@ -40,7 +44,8 @@ pub async fn share(mut request: Request, next: Next) -> Response {
         let cx = request.extensions().get::<Cx>()?;
         app_of(&cx.app.config, origin.to_str().ok()?)
     });
-    let preflight = request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    let preflight =
+        request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match (&app, preflight) {
         (_, true) => StatusCode::NO_CONTENT.into_response(),
         (Some(app), false) => {

@@ -35,9 +35,9 @@ fn same_site(request: &Request) -> bool {
         return true;
     }
     match (header("sec-fetch-site"), header(ORIGIN.as_str())) {
-        (Some("same-origin" | "none"), None) => true,
-        (Some("same-origin"), Some(origin)) | (None, Some(origin)) => own == Some(origin),
-        (Some(_), _) => false,
+        // A page cannot set this header, so its word is final where a browser sends it.
+        (Some(site), _) => matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => own == Some(origin),
         (None, None) => !request.headers().contains_key(COOKIE),
     }
 }

@@ -6,8 +6,8 @@ use crate::cx::Cx;
 use crate::gate::{self, Caller, Door, Refusal, Shown};
 use axum::extract::rejection::{FormRejection, JsonRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
-use http::request::Parts;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
 use serde::de::DeserializeOwned;
@@ -15,9 +15,11 @@ use serde::de::DeserializeOwned;
 impl<S: Sync> FromRequestParts<S> for Cx {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Cx, Failure> {
-        parts.extensions.get::<Cx>().cloned().ok_or_else(|| {
-            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The request has no context.")
-        })
+        parts
+            .extensions
+            .get::<Cx>()
+            .cloned()
+            .ok_or_else(|| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The request has no context."))
     }
 }
 
@@ -91,7 +93,7 @@ pub struct Json<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Failure;
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        match axum::Json::<T>::from_request(request, state).await {
+        match <axum::Json<T> as FromRequest<S>>::from_request(request, state).await {
             Ok(axum::Json(body)) => Ok(Json(body)),
             Err(JsonRejection::JsonDataError(error)) => Err(Failure::invalid(error.body_text())),
             Err(JsonRejection::JsonSyntaxError(_)) => {

@@ -116,7 +116,9 @@ impl IntoResponse for Failure {
 /// The challenge of RFC 6750 section 3. Not `Basic`: a browser must not open its own password window.
 fn challenge(code: &str) -> HeaderValue {
     match code {
-        "token_expired" | "token_outdated" | "session_ended" => HeaderValue::from_static("Bearer error=\"invalid_token\""),
+        "token_expired" | "token_outdated" | "session_ended" => {
+            HeaderValue::from_static("Bearer error=\"invalid_token\"")
+        }
         _ => HeaderValue::from_static("Bearer"),
     }
 }
@@ -182,11 +184,9 @@ impl From<Refusal> for Failure {
 impl From<LoginError> for Failure {
     fn from(error: LoginError) -> Failure {
         match error {
-            LoginError::InvalidCredentials => Failure::new(
-                StatusCode::UNAUTHORIZED,
-                "invalid_credentials",
-                "The username or the password is wrong.",
-            ),
+            LoginError::InvalidCredentials => {
+                Failure::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "The username or the password is wrong.")
+            }
             LoginError::RateLimited(wait) => Failure::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "rate_limited",

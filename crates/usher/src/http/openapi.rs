@@ -14,7 +14,9 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 use std::sync::{Arc, LazyLock};
 use utoipa::openapi::OpenApi;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa_swagger_ui::Config;
 
 /// The page sets its styles from its script; everything else stays as strict as elsewhere.
@@ -55,9 +57,16 @@ pub fn routes(document: OpenApi) -> Router {
         .route("/openapi.json", served)
         .route("/docs", get(async || super::page::onward("/docs/")))
         .route("/docs/", get(async |cx: Cx, headers: HeaderMap| docs(cx, headers, String::new()).await))
-        .route("/docs/{*file}", get(async |cx: Cx, headers: HeaderMap, Path(file): Path<String>| docs(cx, headers, file).await))
+        .route(
+            "/docs/{*file}",
+            get(async |cx: Cx, headers: HeaderMap, Path(file): Path<String>| docs(cx, headers, file).await),
+        )
         .layer(axum::middleware::from_fn(super::page::failures))
-        .merge(Router::new().route("/oauth/jwks", get(jwks)).route("/.well-known/oauth-authorization-server", get(metadata)))
+        .merge(
+            Router::new()
+                .route("/oauth/jwks", get(jwks))
+                .route("/.well-known/oauth-authorization-server", get(metadata)),
+        )
 }
 
 async fn docs(cx: Cx, headers: HeaderMap, file: String) -> Result<Response, Failure> {

@@ -48,10 +48,8 @@ pub fn when(at: Time, now: Time) -> When {
 }
 
 fn day(at: Time) -> String {
-    jiff::Timestamp::from_millisecond(at.0).map_or_else(
-        |_| at.rfc3339(),
-        |at| at.strftime("%b %-d, %Y, %H:%M UTC").to_string(),
-    )
+    jiff::Timestamp::from_millisecond(at.0)
+        .map_or_else(|_| at.rfc3339(), |at| at.strftime("%b %-d, %Y, %H:%M UTC").to_string())
 }
 
 /// Renders a page.
@@ -94,7 +92,11 @@ pub async fn failures(cx: Cx, request: Request, next: Next) -> Response {
     let (get, headers) = (request.method() == Method::GET, request.headers().clone());
     let response = next.run(request).await;
     let Some(failure) = response.extensions().get::<Failure>().cloned() else {
-        return if response.status() == StatusCode::METHOD_NOT_ALLOWED { wrong(&cx, &headers, response, Wrong::Method).await } else { response };
+        return if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            wrong(&cx, &headers, response, Wrong::Method).await
+        } else {
+            response
+        };
     };
     match failure.code {
         "password_change_required" => return onward("/password"),
@@ -148,7 +150,16 @@ mod tests {
         for own in ["/library", "/library/films/a%20b?page=2", "/account"] {
             assert_eq!(safe_return(own), own);
         }
-        for foreign in ["", "//evil.example", "/\\evil.example", "https://evil.example", "javascript:x", "/a\nb", "/login", "/logout"] {
+        for foreign in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "javascript:x",
+            "/a\nb",
+            "/login",
+            "/logout",
+        ] {
             assert_eq!(safe_return(foreign), "/library", "{foreign:?}");
         }
     }

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use http::StatusCode;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -66,8 +66,12 @@ async fn nothing_here() -> Response {
 }
 
 async fn not_like_this() -> Response {
-    failure::Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This address does not take that method.")
-        .into_response()
+    failure::Failure::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "This address does not take that method.",
+    )
+    .into_response()
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {

@@ -114,7 +114,12 @@ pub async fn login(cx: Cx, app: Option<Extension<CorsApp>>, Json(body): Json<Log
     let logged_in = with_password(&cx, attempt).await?;
     let session = &logged_in.session;
     let caller = gate::admit_new(&cx, session.id, session.kind).await?;
-    let tokens = tokens(&cx, &caller, &audience, session.refresh.as_ref().map(|first| first.token(&cx.app.macs.refresh, session.id)))?;
+    let tokens = tokens(
+        &cx,
+        &caller,
+        &audience,
+        session.refresh.as_ref().map(|first| first.token(&cx.app.macs.refresh, session.id)),
+    )?;
     let answer = LoginAnswer {
         session: SessionBrief {
             id: session.id.to_string(),
@@ -127,7 +132,9 @@ pub async fn login(cx: Cx, app: Option<Extension<CorsApp>>, Json(body): Json<Log
     let mut response = axum::Json(answer).into_response();
     if body.cookie {
         let value = cookie::mint(&cx.app.macs.cookie, session.id, &session.secret);
-        response.headers_mut().extend(cookies::set_session(&cx, &value, session.absolute).map(|value| (SET_COOKIE, value)));
+        response
+            .headers_mut()
+            .extend(cookies::set_session(&cx, &value, session.absolute).map(|value| (SET_COOKIE, value)));
     }
     Ok(response)
 }
@@ -159,7 +166,12 @@ fn audience(cx: &Cx, named: Option<&str>, sender: Option<&Extension<CorsApp>>) -
     Ok(Audience::App { name: app.name.clone(), audience: app.audience.clone().unwrap_or_else(|| app.name.clone()) })
 }
 
-fn tokens(cx: &Cx, caller: &gate::Caller, audience: &Audience, refresh_token: Option<String>) -> Result<Tokens, Failure> {
+fn tokens(
+    cx: &Cx,
+    caller: &gate::Caller,
+    audience: &Audience,
+    refresh_token: Option<String>,
+) -> Result<Tokens, Failure> {
     Ok(Tokens {
         access_token: tokens::access(cx, caller, audience)?,
         token_type: "Bearer",
@@ -324,10 +336,18 @@ async fn token_by_form(
 ) -> Result<Tokens, Failure> {
     let Form(form) = form?;
     if form.grant_type.as_deref().is_some_and(|grant| grant != "password") {
-        return Err(Failure::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", "Only the password form is served here."));
+        return Err(Failure::new(
+            StatusCode::BAD_REQUEST,
+            "unsupported_grant_type",
+            "Only the password form is served here.",
+        ));
     }
     if form.client_id.is_some_and(|client| !client.is_empty()) {
-        return Err(Failure::new(StatusCode::BAD_REQUEST, "unauthorized_client", "Registered clients may not use this form."));
+        return Err(Failure::new(
+            StatusCode::BAD_REQUEST,
+            "unauthorized_client",
+            "Registered clients may not use this form.",
+        ));
     }
     let audience = audience(cx, None, app)?;
     let attempt = Attempt {

@@ -89,7 +89,8 @@ pub async fn with_password(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginE
     let encoded = credential.as_ref().and_then(|credential| credential.encoded.as_deref());
     let parsed = encoded.and_then(|text| hash::Encoded::parse(text).ok());
     let verdict = check(cx, attempt.password.clone(), parsed).await?;
-    let usable = credential.filter(|credential| verdict != Verdict::Wrong && credential.standing == accounts::Standing::Active);
+    let usable =
+        credential.filter(|credential| verdict != Verdict::Wrong && credential.standing == accounts::Standing::Active);
     let Some(credential) = usable else {
         return Err(refuse(cx, &subjects, &attempt.username, ticket).await?);
     };
@@ -171,7 +172,8 @@ pub async fn signup(cx: &Cx, username: username::Username, password: String) -> 
         buckets: accounts::Buckets::None,
         must_change: false,
     };
-    let entry = Entry::new(cx, Event::AccountCreated, Outcome::Done).of(id).target(new.username.display()).detail("sign-up");
+    let entry =
+        Entry::new(cx, Event::AccountCreated, Outcome::Done).of(id).target(new.username.display()).detail("sign-up");
     let now = cx.now;
     cx.write("login.signup", async move |tx| {
         if let Err(error) = accounts::create(tx, &new, now).await? {
@@ -211,10 +213,11 @@ pub fn shortest_password(rules: &AccountRules) -> usize {
 
 /// A name for a device that did not give one: its browser and system, as far as its user agent tells.
 pub fn label_of(agent: &str) -> String {
-    let browser = [("Firefox/", "Firefox"), ("Edg/", "Edge"), ("OPR/", "Opera"), ("Chrome/", "Chrome"), ("Safari/", "Safari")]
-        .into_iter()
-        .find(|(mark, _)| agent.contains(mark))
-        .map(|(_, name)| name);
+    let browser =
+        [("Firefox/", "Firefox"), ("Edg/", "Edge"), ("OPR/", "Opera"), ("Chrome/", "Chrome"), ("Safari/", "Safari")]
+            .into_iter()
+            .find(|(mark, _)| agent.contains(mark))
+            .map(|(_, name)| name);
     let system = [
         ("Android", "Android"),
         ("iPhone", "iPhone"),

@@ -7,13 +7,13 @@ use crate::accounts::{self, CreateError};
 use crate::config::Signup;
 use crate::cx::Cx;
 use crate::gate::Door;
+use crate::http::cookies;
 use crate::http::extract::{self, Form, Query};
 use crate::http::failure::Failure;
 use crate::http::page::{onward, password_rule, safe_return, shell, show, with_cookies};
-use crate::http::cookies;
 use crate::pages::{
-    Link, LoginPage, LogoutPage, LogoutState, Nav, Notice, Problem, Problems, Refusal, ResetPage, ResetState, SetupPage,
-    SetupState, SignupPage, SignupState,
+    Link, LoginPage, LogoutPage, LogoutState, Nav, Notice, Problem, Problems, Refusal, ResetPage, ResetState,
+    SetupPage, SetupState, SignupPage, SignupState,
 };
 use crate::sessions::{Kind, cookie};
 use axum::extract::Path;
@@ -44,7 +44,13 @@ pub async fn login_page(cx: Cx, headers: HeaderMap, Query(query): Query<LoginQue
     show(StatusCode::OK, &login_form(&cx, String::new(), &query.return_to, None, notice))
 }
 
-fn login_form(cx: &Cx, username: String, return_to: &str, refusal: Option<Refusal>, notice: Option<Notice>) -> LoginPage {
+fn login_form(
+    cx: &Cx,
+    username: String,
+    return_to: &str,
+    refusal: Option<Refusal>,
+    notice: Option<Notice>,
+) -> LoginPage {
     LoginPage {
         shell: shell(cx, Nav::Elsewhere),
         username,
@@ -240,7 +246,12 @@ pub async fn signup_page(cx: Cx, headers: HeaderMap) -> Result<Response, Failure
     Ok(signup_form(&cx, status, state))
 }
 
-async fn signup_state(cx: &Cx, headers: &HeaderMap, username: String, problems: Problems) -> Result<SignupState, Failure> {
+async fn signup_state(
+    cx: &Cx,
+    headers: &HeaderMap,
+    username: String,
+    problems: Problems,
+) -> Result<SignupState, Failure> {
     let invited = carried(cx, headers, LinkKind::Invite).await?.is_some();
     Ok(match cx.app.config.accounts.signup {
         Signup::Open => SignupState::Form { username, problems, invited },
@@ -349,4 +360,3 @@ pub async fn logout(cx: Cx, headers: HeaderMap) -> Result<Response, Failure> {
     response.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\", \"storage\""));
     Ok(response)
 }
-

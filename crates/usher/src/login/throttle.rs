@@ -100,9 +100,7 @@ pub async fn admit(cx: &Cx, subjects: &Subjects) -> Result<Ticket, LoginError> {
         Ticket { places: cx.app.attempts.clone(), account: subjects.account.clone() }
     };
     let mut pause = Duration::ZERO;
-    for (subject, free) in
-        [(&subjects.address, rules.per_address), (&subjects.network, rules.per_network)]
-    {
+    for (subject, free) in [(&subjects.address, rules.per_address), (&subjects.network, rules.per_network)] {
         if let Some(known) = store::failures(&cx.app.db, subject).await?
             && known.last_at + rules.window > cx.now
             && known.failures >= i64::from(free)

@@ -26,7 +26,9 @@ pub enum BucketsError {
     #[error(transparent)]
     Storage(#[from] Error),
     /// The folder cannot be opened.
-    #[error("bucket `{name}`: {path} cannot be opened as a folder: {source}. Correct its `path`, or let the server read it.")]
+    #[error(
+        "bucket `{name}`: {path} cannot be opened as a folder: {source}. Correct its `path`, or let the server read it."
+    )]
     Folder {
         /// The bucket.
         name: String,

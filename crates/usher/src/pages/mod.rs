@@ -6,8 +6,8 @@
 //! facts, already in words; a page lays them out and escapes them.
 //!
 //! Outside programs rely on the forms (browser tests, password managers): every field keeps its
-//! `name`, and its `id` is the same word unless the page repeats it. Every form that posts carries
-//! `csrf`. Addresses are given ready to use; [`href`] makes those that hold names of people's files.
+//! `name`, and its `id` is the same word unless the page repeats it. What protects
+//! a form from other sites is in the request's headers, so no form carries a token. Addresses are given ready to use; [`href`] makes those that hold names of people's files.
 
 mod account;
 mod admin;

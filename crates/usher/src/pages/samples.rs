@@ -7,9 +7,6 @@ use super::*;
 /// A name that becomes a script wherever it is not escaped.
 pub const HOSTILE: &str = "<script>alert('\"&x')</script>";
 
-/// The value of `csrf` in every sample.
-pub const CSRF: &str = "csrf-7Jq2";
-
 /// One page in one state.
 pub struct Sample {
     pub name: &'static str,
@@ -18,7 +15,7 @@ pub struct Sample {
 
 fn shell(page: Nav, who: Option<(&str, bool)>) -> Shell {
     let who = who.map(|(name, admin)| Who { name: name.to_owned(), admin });
-    Shell { service: "Usher".to_owned(), who, banner: None, csrf: CSRF.to_owned(), page }
+    Shell { service: "Usher".to_owned(), who, banner: None, page }
 }
 
 fn outside() -> Shell {

@@ -3,8 +3,8 @@
 //! Filled on a miss, bounded, and told of every end by the change feed before the end is answered.
 //! An end leaves a tombstone, so that a reader who fetched the row just before cannot put it back.
 
-use super::store::{self, LiveRow};
 use super::Kind;
+use super::store::{self, LiveRow};
 use crate::id::{AccountId, SessionId};
 use crate::secret::Digest;
 use crate::time::Time;

@@ -152,7 +152,8 @@ impl Rotations {
         self.0.retain(|(_, at)| now < *at + grace);
         self.0.push((generation, now));
         let surplus = self.0.len().saturating_sub(REMEMBERED);
-        let pairs: Vec<String> = self.0[surplus..].iter().map(|(generation, at)| format!("{generation}:{}", at.0)).collect();
+        let pairs: Vec<String> =
+            self.0[surplus..].iter().map(|(generation, at)| format!("{generation}:{}", at.0)).collect();
         pairs.join(",")
     }
 }

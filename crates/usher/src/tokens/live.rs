@@ -67,7 +67,8 @@ impl Keys {
         let ring = match read_ring(db, vault, algorithm).await? {
             Some(ring) => ring,
             None => {
-                let ring = KeyRing::new(SigningKey::generate(algorithm, rng)?, SigningKey::generate(algorithm, rng)?, now)?;
+                let ring =
+                    KeyRing::new(SigningKey::generate(algorithm, rng)?, SigningKey::generate(algorithm, rng)?, now)?;
                 write_ring(db, vault, rng, &ring, algorithm, now).await?;
                 ring
             }
@@ -132,7 +133,12 @@ fn in_use(ring: KeyRing, issuer: &str, now: Time) -> InUse {
         })
         .min()
         .unwrap_or(Time(i64::MAX));
-    InUse { jwks: set.to_jwks(), verifier: CachedVerifier::new(Verifier::new(set, issuer, issuer), CACHED), ring, usable_until }
+    InUse {
+        jwks: set.to_jwks(),
+        verifier: CachedVerifier::new(Verifier::new(set, issuer, issuer), CACHED),
+        ring,
+        usable_until,
+    }
 }
 
 async fn read_ring(db: &Db, vault: &Vault, algorithm: Algorithm) -> Result<Option<KeyRing>, KeysError> {
@@ -274,7 +280,8 @@ pub async fn load_macs(db: &Db, vault: &Vault, rng: &Rng, now: Time) -> Result<(
         opened.push((purpose, kid, key));
     }
     let ring = |purpose: &str| {
-        let keys = opened.iter().filter(|(of, _, _)| of == purpose).map(|(_, kid, key)| (*kid, MacKey::new(key))).collect();
+        let keys =
+            opened.iter().filter(|(of, _, _)| of == purpose).map(|(_, kid, key)| (*kid, MacKey::new(key))).collect();
         MacRing::new(keys).ok_or_else(|| KeysError::Sealed(format!("there is no key for {purpose}")))
     };
     let media = opened.iter().filter(|(of, _, _)| of == "media").map(|(_, kid, key)| (*kid, *key)).collect();

@@ -148,7 +148,13 @@ pub struct NewPersonalToken {
 
 impl NewPersonalToken {
     /// Draws a token for the account.
-    pub fn draw(cx: &Cx, account: AccountId, name: &str, scopes: Vec<Scope>, expires_at: Option<Time>) -> NewPersonalToken {
+    pub fn draw(
+        cx: &Cx,
+        account: AccountId,
+        name: &str,
+        scopes: Vec<Scope>,
+        expires_at: Option<Time>,
+    ) -> NewPersonalToken {
         let secret = Plain::mint(Kind::Personal, &cx.app.rng);
         let id = PersonalTokenId::new(cx.now, &cx.app.rng);
         let (_, low) = id.halves();
