@@ -88,7 +88,9 @@ impl Username {
         }
         match split_email(&key)? {
             // A mailbox in one script at a domain in another is common; a mixed label is not.
-            Some((local, domain)) => check_scripts(local).and_then(|()| domain.split('.').try_for_each(check_scripts))?,
+            Some((local, domain)) => {
+                check_scripts(local).and_then(|()| domain.split('.').try_for_each(check_scripts))?
+            }
             None => check_scripts(&display)?,
         }
         let skeleton = text::skeleton(&display);

@@ -33,7 +33,9 @@ const PASSLIB: Option<GeneralPurpose> =
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotAHash {
     /// None of the schemes.
-    #[error("unknown password scheme: argon2id, scrypt, bcrypt ($2a$, $2b$, $2y$) and pbkdf2 with SHA-256 or SHA-512 are known")]
+    #[error(
+        "unknown password scheme: argon2id, scrypt, bcrypt ($2a$, $2b$, $2y$) and pbkdf2 with SHA-256 or SHA-512 are known"
+    )]
     Scheme,
     /// The scheme is known, the rest does not have its form.
     #[error("malformed password hash")]
@@ -42,7 +44,9 @@ pub enum NotAHash {
     #[error("the salt or key of the password hash has an unusable length")]
     Length,
     /// Cheaper to guess than we are willing to keep.
-    #[error("the password hash was made too cheaply: scrypt needs N of at least 32768 and r of at least 8, pbkdf2 1000 rounds")]
+    #[error(
+        "the password hash was made too cheaply: scrypt needs N of at least 32768 and r of at least 8, pbkdf2 1000 rounds"
+    )]
     TooCheap,
     /// Would take the machine's memory or minutes of its time.
     #[error("the password hash is too costly to check")]
@@ -85,9 +89,8 @@ fn argon2id(peppered: bool, rest: &str) -> Result<Encoded, NotAHash> {
         _ => return Err(NotAHash::Form),
     };
     let [memory_kib, passes, lanes] = numbers(costs, ["m=", "t=", "p="])?;
-    let params = Params::new(memory_kib, passes, lanes).map_err(|_| {
-        if memory_kib < 8 || passes == 0 || lanes == 0 { NotAHash::Form } else { NotAHash::TooCostly }
-    })?;
+    let params = Params::new(memory_kib, passes, lanes)
+        .map_err(|_| if memory_kib < 8 || passes == 0 || lanes == 0 { NotAHash::Form } else { NotAHash::TooCostly })?;
     let (salt, tag) = (phc(salt)?, phc(tag)?);
     lengths(&salt, &tag)?;
     if peppered && tag.len() != 32 {

@@ -94,10 +94,7 @@ fn a_pepper_is_needed_named_and_replaceable() {
     let mut memory = Memory::new();
     assert_eq!(encoded.verify(PASSWORD, &old, &mut memory), Ok(true));
     assert!(!encoded.needs_rehash(&cheap(), &old));
-    assert_eq!(
-        encoded.verify(PASSWORD, &Peppers::none(), &mut memory),
-        Err(HashFault::PepperMissing("k1".to_owned()))
-    );
+    assert_eq!(encoded.verify(PASSWORD, &Peppers::none(), &mut memory), Err(HashFault::PepperMissing("k1".to_owned())));
     let mut other = Peppers::none();
     other.add("k1", &[2; 32]).unwrap();
     assert_eq!(encoded.verify(PASSWORD, &other, &mut memory), Ok(false));

@@ -29,8 +29,7 @@ fn base(password: &str) -> usize {
         (26, |c| c.is_ascii_uppercase()),
         (10, |c| c.is_ascii_digit()),
     ];
-    let touched: usize =
-        classes.iter().filter(|(_, holds)| password.chars().any(holds)).map(|(size, _)| size).sum();
+    let touched: usize = classes.iter().filter(|(_, holds)| password.chars().any(holds)).map(|(size, _)| size).sum();
     let mut others: Vec<char> = password.chars().filter(|c| !classes.iter().any(|(_, holds)| holds(*c))).collect();
     others.sort_unstable();
     others.dedup();
@@ -126,7 +125,8 @@ mod tests {
 
     #[test]
     fn bits_are_length_times_the_logarithm_of_the_base() {
-        for (password, bits) in [("", 0.0), ("üüü", 0.0), ("aa", 2.0 * 26_f64.log2()), ("hunter22", 8.0 * 36_f64.log2())]
+        for (password, bits) in
+            [("", 0.0), ("üüü", 0.0), ("aa", 2.0 * 26_f64.log2()), ("hunter22", 8.0 * 36_f64.log2())]
         {
             assert!((entropy_bits(password) - bits).abs() < 1e-9, "{password:?}");
         }

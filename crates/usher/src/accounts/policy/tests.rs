@@ -51,7 +51,8 @@ fn a_giant_password_is_refused_before_it_is_looked_at() {
 #[test]
 fn length_is_counted_in_composed_characters() {
     // Eleven characters, however they are typed.
-    for password in ["žćđšéàüöñçx", "z\u{30c}c\u{301}đs\u{30c}e\u{301}a\u{300}u\u{308}o\u{308}n\u{303}c\u{327}x"] {
+    for password in ["žćđšéàüöñçx", "z\u{30c}c\u{301}đs\u{30c}e\u{301}a\u{300}u\u{308}o\u{308}n\u{303}c\u{327}x"]
+    {
         assert!(faults(password).contains(&Weakness::TooShort { min: 12 }), "{password}");
     }
 }
