@@ -254,7 +254,15 @@ fn a_folder_exchanged_for_a_link_while_it_is_opened_never_leads_out() {
     symlink(&vault, inside.join("trap")).unwrap();
     let roots = house.both();
     let done = AtomicBool::new(false);
+    /// Ends the exchanging also when an assertion fails.
+    struct End<'a>(&'a AtomicBool);
+    impl Drop for End<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
     std::thread::scope(|scope| {
+        let _end = End(&done);
         scope.spawn(|| {
             // `a` and the link `trap` change places, again and again.
             while !done.load(Ordering::SeqCst) {
@@ -279,7 +287,6 @@ fn a_folder_exchanged_for_a_link_while_it_is_opened_never_leads_out() {
                 break;
             }
         }
-        done.store(true, Ordering::SeqCst);
         assert!(served > 0, "the true folder was served in between");
     });
 }
