@@ -23,4 +23,9 @@ impl Row {
             Error::other(self.statement, message)
         })
     }
+
+    /// The fault of a column whose value the caller cannot make sense of: a word that names no state, a number out of range.
+    pub fn impossible(&self, column: usize) -> Error {
+        Error::other(self.statement, format!("column {column} holds a value that has no meaning here"))
+    }
 }
