@@ -2,13 +2,14 @@
 //!
 //! The program starts itself again as a child that writes and prints each acknowledged id; then it kills the child
 //! without warning, several times over, on the same database.
-mod support;
+#[path = "it/fruits.rs"]
+mod fruits;
 
+use fruits::{LIST, SCHEMA, grow, open};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use support::{LIST, SCHEMA, grow, open};
 use usher_db::args;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -1,11 +1,9 @@
 //! The file: what opens, what is refused, what a copy holds, and what happens when the disk is full.
-mod support;
-
+use crate::support::{FIND, GROW, Orchard, Outcome, SCHEMA, count, grow, open};
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use support::{FIND, GROW, Orchard, Outcome, SCHEMA, count, grow, open};
 use usher_db::{Error, Migration, OpenError, Tx, args, prepare_all};
 
 static FAILING: [Migration; 2] = [
@@ -168,6 +166,24 @@ async fn a_backup_taken_while_serving_is_whole() -> Outcome {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_copy_is_not_mixed_with_the_log_of_the_file_it_replaces() -> Outcome {
+    let Orchard { directory, db } = Orchard::new().await?;
+    let (path, log) = (directory.path().join("fruits.db"), directory.path().join("fruits.db-wal"));
+    let to = directory.path().join("copy.db");
+    db.backup(&to).await?;
+    grow(&db, "apple".into()).await?;
+    let left_by_a_crash = fs::read(&log)?;
+    assert!(!left_by_a_crash.is_empty());
+    db.close().await;
+    fs::copy(&to, &path)?;
+    fs::write(&log, &left_by_a_crash)?;
+    assert!(matches!(open(&path, &SCHEMA).await, Err(OpenError::Corrupt { .. })));
+    fs::remove_file(&log)?;
+    assert_eq!(count(&open(&path, &SCHEMA).await?).await?, 0);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_writes_keeps_reads_and_heals_by_itself() -> Outcome {
     let Some(disk) = SmallDisk::mount()? else {
@@ -235,7 +251,7 @@ async fn pruning_raises_the_floor_and_takes_only_whole_stretches() -> Outcome {
     }
     assert_eq!(orchard.db.prune_changes(40).await?, 2, "30 lies behind 50, which stays");
     let feed = orchard.db.changes_after(0, 10).await?;
-    assert_eq!((support::seqs(&feed.changes), feed.floor, feed.head), (vec![3, 4, 5], 2, 5));
+    assert_eq!((crate::support::seqs(&feed.changes), feed.floor, feed.head), (vec![3, 4, 5], 2, 5));
     assert_eq!(orchard.db.prune_changes(40).await?, 0);
     assert_eq!(orchard.db.prune_changes(i64::MAX).await?, 3);
     let feed = orchard.db.changes_after(2, 10).await?;
@@ -256,10 +272,10 @@ mod wrong {
 #[tokio::test]
 async fn the_registry_test_finds_what_is_wrong_with_a_statement() -> Outcome {
     let orchard = Orchard::new().await?;
-    prepare_all(&orchard.db, support::STATEMENTS)?;
+    prepare_all(&orchard.db, crate::support::STATEMENTS)?;
     for wrong in &wrong::STATEMENTS[..4] {
         let error = prepare_all(&orchard.db, &[wrong]);
-        assert!(error.is_err_and(|error| error.statement().starts_with("files::wrong::")), "{}", wrong.name);
+        assert!(error.is_err_and(|error| error.statement().starts_with("it::files::wrong::")), "{}", wrong.name);
     }
     let few = orchard.db.one(&wrong::FEW, args!["apple"]).await;
     assert!(few.is_err_and(|error| error.to_string().contains("takes 2 arguments, was given 1")));
