@@ -11,6 +11,7 @@
 //! [`App`] is everything a running server has in memory. `main` and the tests build it the same way.
 
 pub mod accounts;
+pub mod admin;
 pub mod audit;
 pub mod config;
 pub mod cx;

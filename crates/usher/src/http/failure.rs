@@ -154,6 +154,20 @@ impl From<crate::tokens::SigningFailed> for Failure {
     }
 }
 
+impl From<crate::tokens::live::KeysError> for Failure {
+    fn from(error: crate::tokens::live::KeysError) -> Failure {
+        match error {
+            crate::tokens::live::KeysError::Storage(error) => error.into(),
+            other => Failure::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something went wrong on the server. The log tells what, under this request's id.",
+            )
+            .caused_by(other),
+        }
+    }
+}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Failure {
         let (status, code, public) = match refusal {
