@@ -8,6 +8,7 @@
 //! the same version, and a change is one guarded statement.
 
 pub mod api;
+pub mod groups;
 pub mod hash;
 pub mod hasher;
 pub mod hot;
@@ -17,6 +18,8 @@ pub mod profile;
 pub mod store;
 pub mod username;
 
+pub use store::{buckets_of, find, find_by_key, groups_of, key_of, list, set_display_name};
+
 use crate::id::{AccountId, GroupId};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -24,7 +27,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use username::Username;
-use usher_db::{Db, Error, Tx};
+use usher_db::{Error, Tx};
 
 /// What an account may administer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -267,15 +270,20 @@ pub async fn has_admin(tx: &mut Tx) -> Result<bool, Error> {
     Ok(store::count_usable_admins(tx).await? > 0)
 }
 
-/// Gives `role`, unless that would leave no admin.
-///
-/// Taking the guard row first closes the race of two admins demoting each other.
-pub async fn set_role(tx: &mut Tx, id: AccountId, role: Role, now: Time) -> Result<Result<(), ChangeError>, Error> {
+/// Takes the guard row of the last-admin rule, which closes the race of two admins demoting each other.
+/// Returns whether there is an admin to keep.
+async fn guard_admins(tx: &mut Tx) -> Result<bool, Error> {
     store::take_guard(tx, "admins").await?;
+    has_admin(tx).await
+}
+
+/// Gives `role`, unless that would leave no admin.
+pub async fn set_role(tx: &mut Tx, id: AccountId, role: Role, now: Time) -> Result<Result<(), ChangeError>, Error> {
+    let guarded = guard_admins(tx).await?;
     if !store::set_role(tx, id, role).await? {
         return Ok(Err(ChangeError::NotFound));
     }
-    if !has_admin(tx).await? {
+    if guarded && !has_admin(tx).await? {
         return Ok(tx.undo(Err(ChangeError::LastAdmin)));
     }
     raise(tx, id, now).await?;
@@ -289,24 +297,45 @@ pub async fn set_standing(
     standing: Standing,
     now: Time,
 ) -> Result<Result<(), ChangeError>, Error> {
-    store::take_guard(tx, "admins").await?;
+    let guarded = guard_admins(tx).await?;
     if !store::set_standing(tx, id, standing).await? {
         return Ok(Err(ChangeError::NotFound));
     }
-    if matches!(standing, Standing::Disabled { .. }) && !has_admin(tx).await? {
+    if guarded && !has_admin(tx).await? {
         return Ok(tx.undo(Err(ChangeError::LastAdmin)));
     }
     raise(tx, id, now).await?;
     Ok(Ok(()))
 }
 
+/// Takes the rule of the last admin for this transaction: whoever changes roles and standings waits for its end.
+///
+/// For acts that touch other rows before they come to the admins; taken first by everybody, it cannot deadlock.
+pub async fn hold_admins(tx: &mut Tx) -> Result<(), Error> {
+    store::take_guard(tx, "admins").await
+}
+
+/// The account as it stands, locked until this transaction ends: a rule over what it owns (how many tokens,
+/// how much data) is decided by one transaction after the other.
+pub async fn hold(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {
+    store::hold(tx, id).await
+}
+
+/// The account's own buckets as they stand in this transaction.
+pub async fn own_buckets(tx: &mut Tx, account: &Account) -> Result<Buckets, Error> {
+    if account.every_bucket {
+        return Ok(Buckets::Every);
+    }
+    Ok(Buckets::from_names(store::buckets_held(tx, &account.id.to_string()).await?))
+}
+
 /// Removes an account and, by the tables' own rules, everything that belongs to it.
 pub async fn delete(tx: &mut Tx, id: AccountId, now: Time) -> Result<Result<(), ChangeError>, Error> {
-    store::take_guard(tx, "admins").await?;
+    let guarded = guard_admins(tx).await?;
     let Some(ver) = store::delete(tx, id).await? else {
         return Ok(Err(ChangeError::NotFound));
     };
-    if !has_admin(tx).await? {
+    if guarded && !has_admin(tx).await? {
         return Ok(tx.undo(Err(ChangeError::LastAdmin)));
     }
     store::clear_buckets(tx, &id.to_string()).await?;
@@ -374,17 +403,6 @@ pub async fn replace_password(
     store::set_must_change(tx, id, None).await?;
     raise(tx, id, now).await?;
     Ok(true)
-}
-
-/// Takes the account's row until the end of the transaction, so that a rule over what it owns (how many
-/// tokens, how much data) is decided by one transaction after the other. `false` when it does not exist.
-pub async fn hold(tx: &mut Tx, id: AccountId) -> Result<bool, Error> {
-    store::hold(tx, id).await
-}
-
-/// The account, when it exists.
-pub async fn find(db: &Db, id: AccountId) -> Result<Option<Account>, Error> {
-    store::find(db, id).await
 }
 
 /// Raises the rights version and tells everybody who holds an older copy.

@@ -20,6 +20,7 @@ pub mod refresh;
 pub mod store;
 
 pub use proof::{Proof, Renewal};
+pub use store::{find, list_live};
 
 use crate::cx::Cx;
 use crate::id::{AccountId, SessionId};
