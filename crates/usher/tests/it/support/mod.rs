@@ -3,4 +3,5 @@
 //! Whatever a test starts ends with the value that stands for it, also when the test panics. A
 //! program that is missing fails the test with the remedy; a test never quietly does nothing.
 
+pub mod app;
 pub mod browser;

@@ -1,0 +1,5 @@
+//! What the server answers, endpoint by endpoint, through its front door.
+
+mod login;
+mod logout;
+mod refresh;
