@@ -3,11 +3,12 @@
 use super::{assets, context, cors, csrf, failure, headers, page};
 use crate::App;
 use crate::login::{api as login_api, pages as login_pages};
+use crate::media::{api as media_api, deliver, pages as media_pages};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use http::StatusCode;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -22,7 +23,10 @@ pub fn build(app: &Arc<App>) -> Router {
     let (api, document) = api().split_for_parts();
     Router::new()
         .merge(pages())
+        .merge(library())
         .merge(api)
+        // The address is the credential: no cookie, no cross-site rule, and methods are refused as players expect.
+        .route("/m/{*rest}", any(deliver::deliver))
         .merge(super::openapi::routes(document))
         .route("/static/{hash}/{name}", get(assets::serve))
         .fallback(nothing_here)
@@ -49,6 +53,23 @@ fn pages() -> Router {
         .layer(from_fn(page::failures))
 }
 
+fn library() -> Router {
+    let pages = Router::new()
+        .route("/library", get(media_pages::library))
+        .route("/library/", get(|| async { page::onward("/library") }))
+        .route("/library/{*path}", get(media_pages::entry))
+        .layer(from_fn(page::failures));
+    // The player asks for this, and wants an answer it can read rather than a page to log in.
+    pages.route("/renew/{*path}", get(media_pages::renew)).layer(from_fn(csrf::protect))
+}
+
+fn media_api() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(media_api::buckets))
+        .routes(routes!(media_api::entries))
+        .layer(from_fn(csrf::protect))
+}
+
 fn api() -> OpenApiRouter {
     // The routes that a registered app's page may call from its own origin.
     let shared = OpenApiRouter::new()
@@ -58,7 +79,7 @@ fn api() -> OpenApiRouter {
         .routes(routes!(login_api::token))
         .layer(from_fn(csrf::protect))
         .layer(from_fn(cors::share));
-    OpenApiRouter::new().merge(shared)
+    OpenApiRouter::new().merge(shared).merge(media_api())
 }
 
 async fn nothing_here() -> Response {

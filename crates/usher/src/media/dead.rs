@@ -14,7 +14,7 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_millis(500);
 /// How many more are free at once.
 const AT_ONCE: u32 = 10;
-/// URLs remembered; beyond it the oldest are forgotten, and refused without a count.
+/// URLs remembered; beyond it what is paid for is forgotten, and if that is not enough, everything.
 const CAPACITY: usize = 4096;
 
 /// Refusals of late, by URL.
