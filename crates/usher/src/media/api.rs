@@ -127,7 +127,9 @@ pub async fn entries(
     let Path(name) = bucket.map_err(|_| Failure::not_found())?;
     let bucket = cx.app.media.buckets.find(&name, &caller.rights.buckets).ok_or_else(Failure::not_found)?;
     let folder = library::path_field(raw.as_deref().unwrap_or_default()).map_err(|error| match error {
-        PathError::Bad => Failure::invalid("`path` is a path below the bucket's root, without `.`, `..` or empty parts."),
+        PathError::Bad => {
+            Failure::invalid("`path` is a path below the bucket's root, without `.`, `..` or empty parts.")
+        }
         PathError::TooLong => Failure::not_found(),
     })?;
     let limit = query.limit.unwrap_or(100);
@@ -162,7 +164,13 @@ pub async fn entries(
     Ok(Json(EntryList { entries, next: page.next.map(|cursor| cursor.encode()), cut: page.cut }))
 }
 
-fn brief(cx: &Cx, caller: &Caller, bucket: &Bucket, path: &CanonicalPath, entry: &Entry) -> Result<EntryBrief, Failure> {
+fn brief(
+    cx: &Cx,
+    caller: &Caller,
+    bucket: &Bucket,
+    path: &CanonicalPath,
+    entry: &Entry,
+) -> Result<EntryBrief, Failure> {
     let url = if entry.folder { None } else { Some(fresh(cx, caller, bucket, path, entry.kind)?) };
     Ok(EntryBrief {
         name: entry.shown(),

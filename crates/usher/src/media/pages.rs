@@ -151,9 +151,7 @@ async fn folder(cx: &Cx, bucket: &Bucket, path: &CanonicalPath, query: FolderQue
     page.entries = list
         .entries
         .iter()
-        .filter_map(|entry| {
-            Some(line(bucket, &path.child(&entry.name).ok()?.as_folder(entry.folder), entry, cx.now))
-        })
+        .filter_map(|entry| Some(line(bucket, &path.child(&entry.name).ok()?.as_folder(entry.folder), entry, cx.now)))
         .collect();
     page.next = list.next.map(|cursor| href::query(&href, &[("after", &cursor.encode())]));
     page.notice = list.cut.then(|| Notice::info("This folder is too large to show all of it. Search finds the rest."));

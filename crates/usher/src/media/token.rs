@@ -311,9 +311,7 @@ pub fn expiry(
     let life = match (kind, plays_for) {
         (Kind::Video | Kind::Audio, None) => most,
         (_, None) => least,
-        (_, Some(length)) => {
-            length.saturating_mul(2).saturating_add(Duration::from_secs(3600)).min(most).max(least)
-        }
+        (_, Some(length)) => length.saturating_mul(2).saturating_add(Duration::from_secs(3600)).min(most).max(least),
     };
     let end = now + life;
     parent.map_or(end, |parent| parent.min(end))
