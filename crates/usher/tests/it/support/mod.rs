@@ -5,3 +5,5 @@
 
 pub mod app;
 pub mod browser;
+pub mod server;
+pub mod shelf;
