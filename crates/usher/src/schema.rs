@@ -16,6 +16,7 @@ pub fn statements() -> Vec<&'static Statement> {
     [
         crate::accounts::store::STATEMENTS,
         crate::audit::store::STATEMENTS,
+        crate::installation::STATEMENTS,
         crate::login::store::STATEMENTS,
         crate::media::store::STATEMENTS,
         crate::sessions::store::STATEMENTS,
