@@ -139,7 +139,10 @@ pub enum OpenError {
 
 fn remedy(snapshot: &Option<PathBuf>) -> String {
     match snapshot {
-        Some(path) => format!("move it aside and restore the newest snapshot, {}, or a later backup", path.display()),
-        None => "move it aside and restore a backup; there is no snapshot beside it".to_owned(),
+        Some(path) => format!(
+            "move it aside with its -wal and -shm, and restore the newest snapshot, {}, or a later backup",
+            path.display()
+        ),
+        None => "move it aside with its -wal and -shm, and restore a backup; there is no snapshot beside it".to_owned(),
     }
 }

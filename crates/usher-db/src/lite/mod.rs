@@ -197,7 +197,7 @@ impl Engine {
 
     fn serving(&self, name: &'static str) -> Result<(), Error> {
         match self.shared.broken.load(Ordering::Relaxed) {
-            true => Err(Error::unavailable(name, "memory could not follow the database; restart the process")),
+            true => Err(broken(name)),
             false => Ok(()),
         }
     }
@@ -226,6 +226,10 @@ async fn off_thread<T: Send + 'static>(
     run: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     tokio::task::spawn_blocking(run).await.unwrap_or_else(|error| Err(Error::other(name, error.to_string())))
+}
+
+fn broken(name: &'static str) -> Error {
+    Error::unavailable(name, "memory could not follow the database; restart the process")
 }
 
 fn closed(name: &'static str) -> Error {

@@ -4,6 +4,7 @@ use super::{Connection, schema};
 use crate::{Migration, OpenError};
 use rusqlite::ErrorCode;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io::Read;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -99,6 +100,10 @@ fn prepare_file(path: &Path) -> Result<bool, OpenError> {
             return Err(corrupt(path, "the file is missing or empty, but snapshots of it are there"));
         }
     }
+    if length > 0 && is_a_copy(path) && fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        // SQLite would play the log into a file that it does not belong to.
+        return Err(corrupt(path, "a restored copy lies beside the write-ahead log of the file it replaces"));
+    }
     OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -115,6 +120,13 @@ fn prepare_file(path: &Path) -> Result<bool, OpenError> {
         }
     }
     Ok(length == 0)
+}
+
+/// Whether the header says that the file is whole by itself, as backups and snapshots are, and open databases never.
+fn is_a_copy(path: &Path) -> bool {
+    let mut header = [0; 20];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    read.is_ok() && header[18..20] == [1, 1]
 }
 
 /// Asks SQLite whether the file holds together, and whether it is ours, before anything is written to it.

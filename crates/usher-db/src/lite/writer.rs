@@ -82,12 +82,18 @@ impl Writer {
     }
 
     fn batch(&mut self, mut jobs: Vec<Box<dyn Work>>) {
+        if jobs.is_empty() {
+            return;
+        }
+        if self.shared.broken.load(Ordering::Relaxed) {
+            return jobs.into_iter().for_each(|job| {
+                let refused = super::broken(job.name());
+                job.answer(Err(refused));
+            });
+        }
         self.shared.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
         if let [_] = jobs.as_slice() {
             return jobs.into_iter().for_each(|job| self.alone(job));
-        }
-        if jobs.is_empty() {
-            return;
         }
         match self.transact(&mut jobs) {
             Ok(verdicts) => jobs.into_iter().zip(verdicts).for_each(|(job, verdict)| job.answer(verdict)),
@@ -121,14 +127,17 @@ impl Writer {
         match self.try_transact(jobs) {
             Ok((verdicts, changes)) => {
                 self.shared.failed(None);
-                self.deliver(&changes)?;
-                Ok(verdicts)
+                match self.deliver(&changes) {
+                    Ok(()) => Ok(verdicts),
+                    // Committed, so not to be run again; but not to be called done either.
+                    Err(broken) => Ok(verdicts.into_iter().map(|_| Err(broken.clone())).collect()),
+                }
             }
             Err(lost) => {
-                if !self.connection().is_idle() {
-                    if let Err(error) = self.connection().control("ROLLBACK") {
-                        tracing::error!(%error, "a lost transaction could not be rolled back");
-                    }
+                if !self.connection().is_idle()
+                    && let Err(error) = self.connection().control("ROLLBACK")
+                {
+                    tracing::error!(%error, "a lost transaction could not be rolled back");
                 }
                 if lost.reason.is_unavailable() {
                     self.shared.failed(Some(lost.reason.to_string()));
@@ -205,22 +214,13 @@ impl Writer {
 
     /// Memory follows the commit. If it cannot, nobody may be told that all is well, now or later: ended sessions might
     /// still be admitted.
-    fn deliver(&self, changes: &[Change]) -> Result<(), Lost> {
-        let broken = || Lost {
-            reason: Error::unavailable("follow", "memory could not follow the database; restart the process"),
-            culprit: None,
-        };
-        if self.shared.broken.load(Ordering::Relaxed) {
-            return Err(broken());
-        }
-        if let (Some(follower), false) = (self.shared.follower.get(), changes.is_empty()) {
-            if catch_unwind(AssertUnwindSafe(|| follower(changes))).is_err() {
-                self.shared.broken.store(true, Ordering::Relaxed);
-                tracing::error!("the follower of the change feed panicked; nothing is served until a restart");
-                return Err(broken());
-            }
-        }
-        Ok(())
+    fn deliver(&self, changes: &[Change]) -> Result<(), Error> {
+        let Some(follower) = self.shared.follower.get().filter(|_| !changes.is_empty()) else { return Ok(()) };
+        catch_unwind(AssertUnwindSafe(|| follower(changes))).map_err(|_| {
+            self.shared.broken.store(true, Ordering::Relaxed);
+            tracing::error!("the follower of the change feed panicked; nothing is served until a restart");
+            super::broken("follow")
+        })
     }
 
     fn connection(&self) -> &Connection {

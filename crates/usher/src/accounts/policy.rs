@@ -110,7 +110,7 @@ impl Policy {
     /// Judges a new password. `context` holds words that belong to the account or the service:
     /// username, display name, email, service name, host.
     ///
-    /// Takes up to some ten milliseconds for passwords that are close to listed ones, and reads the breach
+    /// Takes some tens of milliseconds for passwords that are close to listed ones, and reads the breach
     /// file; call it off the runtime threads.
     ///
     /// # Errors

@@ -5,7 +5,6 @@
 //! guessed no later than at the end of its list; what is guessed sooner for another reason
 //! (`qwertyqwerty`, a date) is as common as what is listed.
 
-use std::borrow::Cow;
 use zxcvbn::matching::patterns::MatchPattern;
 use zxcvbn::zxcvbn;
 
@@ -27,7 +26,7 @@ pub fn is_common(password: &str) -> bool {
         return false;
     }
     let whole: String = text.iter().collect();
-    // One question settles nearly every good password: no pair is guessed this late. A separator
+    // A doubled word is a pair too. One question settles nearly every good password: no pair is guessed this late. A separator
     // between the halves is a third part to the crate, so it is not asked about.
     let Some(guesses) = guesses(&whole.replace(' ', "")) else { return false };
     if guesses > LAST_PAIR {
@@ -37,12 +36,12 @@ pub fn is_common(password: &str) -> bool {
         || (1..text.len()).any(|at| {
             let (left, right): (String, String) = (text[..at].iter().collect(), text[at..].iter().collect());
             let (left, right) = (left.trim_end(), right.trim_start());
-            is_listed(left) && (left == right || is_listed(right))
+            is_listed(left) && is_listed(right)
         })
 }
 
 /// Whether a lower-case word is on one of the lists, or guessed as early as if it were.
-pub fn is_listed(word: &str) -> bool {
+fn is_listed(word: &str) -> bool {
     let length = word.chars().count();
     if length == 0 || length > LONGEST || !is_cheap(word) {
         return false;
@@ -55,9 +54,8 @@ pub fn is_listed(word: &str) -> bool {
 }
 
 /// How often the crate would guess before this text; nothing when asking would cost too much.
-pub fn guesses(text: &str) -> Option<u64> {
-    let text: Cow<'_, str> = if text.is_empty() { return None } else { text.into() };
-    is_cheap(&text).then(|| zxcvbn(&text, &[]).guesses())
+fn guesses(text: &str) -> Option<u64> {
+    is_cheap(text).then(|| zxcvbn(text, &[]).guesses())
 }
 
 /// The crate tries every way of reading symbols as letters, which multiplies with each kind of symbol; a

@@ -19,9 +19,12 @@ pub fn entropy_bits(password: &str) -> f64 {
     if base == 0 { 0.0 } else { f64::from(length) * f64::from(base).log2() }
 }
 
+/// How many characters an alphabet has, and which.
+type Alphabet = (usize, fn(char) -> bool);
+
 /// The sum of the alphabets in use, and one for each other character.
 fn base(password: &str) -> usize {
-    let classes: [(usize, fn(char) -> bool); 6] = [
+    let classes: [Alphabet; 6] = [
         (5, |c| REPLACERS.contains(c)),
         (5, |c| SEPARATORS.contains(c)),
         (22, |c| OTHER_SPECIALS.contains(c)),

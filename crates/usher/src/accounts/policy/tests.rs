@@ -31,7 +31,8 @@ fn each_fault_is_named() {
         ("vjq3xkcd8mz", Weakness::TooShort { min: 12 }),
         ("", Weakness::TooShort { min: 12 }),
         ("aaaaaaaaaaaaaaaaaaaaaaaa", Weakness::Guessable { bits: 9 }),
-        ("123456789012345678901234567890", Weakness::Guessable { bits: 19 }),
+        // Seven digits count: 12, then 01 twice, then 0.
+        ("123456789012345678901234567890", Weakness::Guessable { bits: 23 }),
         ("internationalization", Weakness::Common),
         ("uncharacteristically", Weakness::Common),
         ("understandingmichael", Weakness::Common),

@@ -1,0 +1,5 @@
+//! `usher-db` on real files.
+mod files;
+mod fruits;
+mod support;
+mod writes;
