@@ -18,5 +18,7 @@ fn main() -> ExitCode {
 /// The environment, read once. A variable that is not text is none of ours.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn environment() -> usher::config::Strings {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }

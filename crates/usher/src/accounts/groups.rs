@@ -96,12 +96,7 @@ pub async fn create(
 }
 
 /// Gives a group another name, which its members' tokens carry.
-pub async fn rename(
-    tx: &mut Tx,
-    id: GroupId,
-    name: &GroupName,
-    now: Time,
-) -> Result<Result<(), GroupError>, Error> {
+pub async fn rename(tx: &mut Tx, id: GroupId, name: &GroupName, now: Time) -> Result<Result<(), GroupError>, Error> {
     if store::groups::hold(tx, id).await?.is_none() {
         return Ok(Err(GroupError::NotFound));
     }

@@ -15,6 +15,8 @@ pub mod policy;
 pub mod store;
 pub mod username;
 
+pub use store::{buckets_of, find, find_by_key, groups_of, key_of, list};
+
 use crate::id::{AccountId, GroupId};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};

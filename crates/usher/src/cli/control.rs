@@ -37,7 +37,9 @@ async fn take(State(app): State<Arc<App>>, local: Option<Extension<Local>>, Json
 pub async fn ask(socket: &Path, command: &Command) -> Result<Option<Answer>, Stop> {
     let stream = match UnixStream::connect(socket).await {
         Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => return Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            return Ok(None);
+        }
         Err(error) => return Err(unreachable(socket, error)),
     };
     let failed = |error: hyper::Error| unreachable(socket, error);
@@ -45,7 +47,7 @@ pub async fn ask(socket: &Path, command: &Command) -> Result<Option<Answer>, Sto
     let driver = tokio::spawn(connection);
     let body = serde_json::to_vec(command).map_err(|error| unreachable(socket, error))?;
     let request = Request::post("/control").header("host", "control").header("content-type", "application/json");
-    let request = request.body(Full::from(body)).map_err(|error| unreachable(socket, error))?;
+    let request = request.body(Full::<bytes::Bytes>::from(body)).map_err(|error| unreachable(socket, error))?;
     let response = sender.send_request(request).await.map_err(failed)?;
     let status = response.status();
     let body = response.into_body().collect().await.map_err(failed)?.to_bytes();
@@ -58,6 +60,7 @@ pub async fn ask(socket: &Path, command: &Command) -> Result<Option<Answer>, Sto
 }
 
 fn unreachable(socket: &Path, error: impl std::fmt::Display) -> Stop {
-    let message = format!("the server at {} could not be asked: {error}. Run this as the server's user", socket.display());
+    let message =
+        format!("the server at {} could not be asked: {error}. Run this as the server's user", socket.display());
     Stop::new(Code::Unavailable, "server_unreachable", message)
 }

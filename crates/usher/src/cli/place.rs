@@ -112,12 +112,44 @@ fn is_empty(database: &Path) -> bool {
 }
 
 impl Files {
+    /// Refuses a bucket from which the data directory or the database could be fetched.
+    pub fn keep_out_of(&self, config: &Config) -> Result<(), Stop> {
+        let database = self.database.parent().unwrap_or(Path::new("/")).to_owned();
+        for bucket in &config.buckets {
+            // What cannot be found is refused with its own reason when the bucket is opened.
+            let Ok(root) = std::fs::canonicalize(&bucket.path) else { continue };
+            let inside = |path: &Path| {
+                let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+                let below = path.strip_prefix(&root).map(Path::to_owned);
+                // A name that begins with a dot is not served, and nothing below it.
+                below.is_ok_and(|below| {
+                    bucket.hidden || !below.iter().any(|name| name.as_encoded_bytes().starts_with(b"."))
+                })
+            };
+            if [self.data.path(), &database].into_iter().any(inside) {
+                return Err(Stop::new(
+                    Code::Configuration,
+                    "configuration",
+                    format!(
+                        "bucket `{}` ({}) holds Usher's own data, which must not be served: serve a folder beside it, or \
+                         keep the data elsewhere with --data DIR",
+                        bucket.name,
+                        root.display()
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Opens database and vault. The master key is on the disk before the database is made.
     pub async fn open(&self, rng: &Rng) -> Result<(Db, Vault), Stop> {
         let url = DatabaseUrl::Sqlite(self.database.clone());
         let key = match self.data.master_key(&self.key, is_empty(&self.database), rng) {
             Ok(key) => key,
-            Err(missing @ (Refusal::KeyMissing { .. } | Refusal::NamedKeyMissing { .. })) if !is_empty(&self.database) => {
+            Err(missing @ (Refusal::KeyMissing { .. } | Refusal::NamedKeyMissing { .. }))
+                if !is_empty(&self.database) =>
+            {
                 let db = Db::open(&url, schema::MIGRATIONS).await?;
                 let name = installation::master_key_name(&db).await?;
                 db.close().await;

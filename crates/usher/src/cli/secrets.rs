@@ -28,7 +28,9 @@ pub fn known(what: &str, from_stdin: bool) -> Result<Zeroizing<String>, Stop> {
 
 fn prompt(text: &str) -> Result<Zeroizing<String>, Stop> {
     if !std::io::stdin().is_terminal() {
-        return Err(Stop::refused("there is no terminal to ask at; pass the secret on standard input (--password-stdin)"));
+        return Err(Stop::refused(
+            "there is no terminal to ask at; pass the secret on standard input (--password-stdin)",
+        ));
     }
     match rpassword::prompt_password(text) {
         Ok(secret) if !secret.is_empty() => Ok(Zeroizing::new(secret)),

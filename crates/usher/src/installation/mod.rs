@@ -20,7 +20,9 @@ pub enum InstallationError {
     #[error(transparent)]
     Storage(#[from] Error),
     /// It belongs to another key.
-    #[error("{0}. Put the right key file back (`usher backup --with-key` keeps a copy), or name it with USHER_MASTER_KEY_FILE")]
+    #[error(
+        "{0}. Put the right key file back (`usher backup --with-key` keeps a copy), or name it with USHER_MASTER_KEY_FILE"
+    )]
     WrongKey(#[from] WrongMasterKey),
 }
 

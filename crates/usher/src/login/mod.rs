@@ -12,6 +12,8 @@ pub mod pages;
 pub mod store;
 pub mod throttle;
 
+pub use store::{forget_failures, revoke_links_of};
+
 use crate::accounts::hasher::Verdict;
 use crate::accounts::{self, hash, username};
 use crate::audit::{Entry, Event, Outcome};

@@ -215,7 +215,10 @@ impl CommandError {
 
 impl From<usher_db::Error> for CommandError {
     fn from(error: usher_db::Error) -> Self {
-        CommandError::new(CommandError::UNAVAILABLE, format!("the database did not do it: {error}. Nothing was changed"))
+        CommandError::new(
+            CommandError::UNAVAILABLE,
+            format!("the database did not do it: {error}. Nothing was changed"),
+        )
     }
 }
 
@@ -244,7 +247,9 @@ pub async fn run(app: &Arc<App>, command: Command) -> Result<Output, CommandErro
         }
         Command::UserList { part } => users::list(&cx, &part).await,
         Command::UserShow { name } => users::show(&cx, &name).await,
-        Command::UserPassword { name, password, must_change } => users::password(&cx, &name, password, must_change).await,
+        Command::UserPassword { name, password, must_change } => {
+            users::password(&cx, &name, password, must_change).await
+        }
         Command::UserRole { name, role } => users::role(&cx, &name, &role).await,
         Command::UserDisable { name } => users::disable(&cx, &name).await,
         Command::UserEnable { name } => users::enable(&cx, &name).await,

@@ -19,7 +19,9 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
 
 /// The text with everything that moves a cursor or bends a line as an escape.
 pub fn plain(text: &str) -> String {
-    let bends = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+    let bends = |c: char| {
+        c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    };
     text.chars().flat_map(|c| if bends(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }
 

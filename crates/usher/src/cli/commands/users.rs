@@ -276,7 +276,8 @@ pub async fn enable(cx: &Cx, name: &str) -> Said {
 pub async fn delete(cx: &Cx, name: &str) -> Said {
     let account = find(cx, name).await?;
     let (id, now) = (account.id, cx.now);
-    let entry = Entry::new(cx, Event::AccountDeleted, Outcome::Done).of(id).target(&account.username).detail("command line");
+    let entry =
+        Entry::new(cx, Event::AccountDeleted, Outcome::Done).of(id).target(&account.username).detail("command line");
     let done = cx.write("command.user_delete", async move |tx| {
         end_everything(tx, id, EndReason::Revoked, now).await?;
         let deleted: Result<(), ChangeError> = accounts::delete(tx, id, now).await?;
