@@ -1,1 +1,3 @@
+//! The load driver and the bare-server yardstick.
+
 fn main() {}

@@ -15,7 +15,7 @@ pub mod policy;
 pub mod store;
 pub mod username;
 
-pub use store::{buckets_of, find, find_by_key, groups_of, key_of, list};
+pub use store::{buckets_of, find, find_by_key, groups_of, key_of, list, set_display_name};
 
 use crate::id::{AccountId, GroupId};
 use crate::time::Time;
@@ -267,15 +267,20 @@ pub async fn has_admin(tx: &mut Tx) -> Result<bool, Error> {
     Ok(store::count_usable_admins(tx).await? > 0)
 }
 
-/// Gives `role`, unless that would leave no admin.
-///
-/// Taking the guard row first closes the race of two admins demoting each other.
-pub async fn set_role(tx: &mut Tx, id: AccountId, role: Role, now: Time) -> Result<Result<(), ChangeError>, Error> {
+/// Takes the guard row of the last-admin rule, which closes the race of two admins demoting each other.
+/// Returns whether there is an admin to keep.
+async fn guard_admins(tx: &mut Tx) -> Result<bool, Error> {
     store::take_guard(tx, "admins").await?;
+    has_admin(tx).await
+}
+
+/// Gives `role`, unless that would leave no admin.
+pub async fn set_role(tx: &mut Tx, id: AccountId, role: Role, now: Time) -> Result<Result<(), ChangeError>, Error> {
+    let guarded = guard_admins(tx).await?;
     if !store::set_role(tx, id, role).await? {
         return Ok(Err(ChangeError::NotFound));
     }
-    if !has_admin(tx).await? {
+    if guarded && !has_admin(tx).await? {
         return Ok(tx.undo(Err(ChangeError::LastAdmin)));
     }
     raise(tx, id, now).await?;
@@ -289,11 +294,11 @@ pub async fn set_standing(
     standing: Standing,
     now: Time,
 ) -> Result<Result<(), ChangeError>, Error> {
-    store::take_guard(tx, "admins").await?;
+    let guarded = guard_admins(tx).await?;
     if !store::set_standing(tx, id, standing).await? {
         return Ok(Err(ChangeError::NotFound));
     }
-    if matches!(standing, Standing::Disabled { .. }) && !has_admin(tx).await? {
+    if guarded && !has_admin(tx).await? {
         return Ok(tx.undo(Err(ChangeError::LastAdmin)));
     }
     raise(tx, id, now).await?;
@@ -322,11 +327,11 @@ pub async fn own_buckets(tx: &mut Tx, account: &Account) -> Result<Buckets, Erro
 
 /// Removes an account and, by the tables' own rules, everything that belongs to it.
 pub async fn delete(tx: &mut Tx, id: AccountId, now: Time) -> Result<Result<(), ChangeError>, Error> {
-    store::take_guard(tx, "admins").await?;
+    let guarded = guard_admins(tx).await?;
     let Some(ver) = store::delete(tx, id).await? else {
         return Ok(Err(ChangeError::NotFound));
     };
-    if !has_admin(tx).await? {
+    if guarded && !has_admin(tx).await? {
         return Ok(tx.undo(Err(ChangeError::LastAdmin)));
     }
     store::clear_buckets(tx, &id.to_string()).await?;

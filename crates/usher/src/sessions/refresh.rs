@@ -186,8 +186,16 @@ pub async fn exchange(cx: &Cx, token: &str) -> Result<Result<Refreshed, RefreshE
     let Some(presented) = read(&cx.app.macs.refresh, token) else { return Ok(Err(RefreshError::Unknown)) };
     let nonce = URL_SAFE_NO_PAD.encode(cx.app.rng.bytes::<16>());
     let entry = audit::Entry::new(cx, audit::Event::RefreshReplayed, audit::Outcome::Refused);
-    let cx = cx.clone();
-    cx.clone().write("sessions.refresh", async move |tx| rotate(tx, &cx, &presented, &nonce, &entry).await).await
+    let (inner, session) = (cx.clone(), presented.session);
+    let exchanged =
+        cx.write("sessions.refresh", async move |tx| rotate(tx, &inner, &presented, &nonce, &entry).await).await?;
+    // The row knows of this use already; memory must too, or it would hold the session for idle.
+    if exchanged.is_ok()
+        && let Some(live) = cx.app.sessions.live(&cx.app.db, session).await?
+    {
+        cx.app.sessions.used(&live, cx.now);
+    }
+    Ok(exchanged)
 }
 
 async fn rotate(

@@ -11,7 +11,8 @@ mod table;
 mod users;
 
 use crate::App;
-use crate::accounts::{ChangeError, CreateError};
+use crate::accounts::ChangeError;
+use crate::admin::AdminError;
 use crate::cx::Cx;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -222,17 +223,27 @@ impl From<usher_db::Error> for CommandError {
     }
 }
 
-impl From<CreateError> for CommandError {
-    fn from(error: CreateError) -> Self {
-        CommandError::new("username_taken", error)
+impl From<ChangeError> for CommandError {
+    fn from(error: ChangeError) -> Self {
+        AdminError::from(error).into()
     }
 }
 
-impl From<ChangeError> for CommandError {
-    fn from(error: ChangeError) -> Self {
-        let code = match error {
-            ChangeError::NotFound => "not_found",
-            ChangeError::LastAdmin => "last_admin",
+impl From<AdminError> for CommandError {
+    fn from(error: AdminError) -> Self {
+        let code = match &error {
+            AdminError::NotFound | AdminError::NoSuchGroup => "not_found",
+            AdminError::LastAdmin => "last_admin",
+            AdminError::UsernameTaken => "username_taken",
+            AdminError::GroupNameTaken => "group_name_taken",
+            AdminError::Weak(weak) => {
+                let sentences: Vec<String> = weak.iter().map(ToString::to_string).collect();
+                let message = format!("this password cannot be used. {}", sentences.join(" "));
+                return CommandError::new("password_too_weak", message);
+            }
+            AdminError::Busy(_) => CommandError::UNAVAILABLE,
+            AdminError::Storage(error) => return error.clone().into(),
+            _ => "refused",
         };
         CommandError::new(code, error)
     }

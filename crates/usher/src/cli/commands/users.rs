@@ -2,16 +2,16 @@
 
 use super::table::{plain, table};
 use super::{CommandError, Output, Password};
-use crate::accounts::{self, Account, Buckets, ChangeError, NewAccount, Role, Standing, username, username::Username};
+use crate::accounts::{self, Account, Buckets, Role, Standing, username, username::Username};
+use crate::admin::{self, AdminError, Change, NewAccount};
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
-use crate::id::{AccountId, SessionId};
-use crate::login;
+use crate::id::SessionId;
+use crate::login::throttle;
 use crate::sessions::{self, EndReason, Which};
 use crate::time::Time;
-use crate::tokens::personal;
 use serde_json::{Value, json};
-use usher_db::{Error, Tx};
+use std::collections::BTreeSet;
 
 type Said = Result<Output, CommandError>;
 
@@ -32,32 +32,22 @@ pub struct New {
 /// Makes an account.
 pub async fn add(cx: &Cx, asked: New) -> Said {
     let username = Username::parse(&asked.name).map_err(|error| CommandError::new("username_invalid", error))?;
-    let encoded = hashed(cx, &asked.name, asked.password).await?;
     let note = unknown_buckets(cx, &asked.buckets);
-    let id = AccountId::new(cx.now, &cx.app.rng);
+    let (shown, role) = (username.display().to_owned(), if asked.admin { Role::Admin } else { Role::User });
     let new = NewAccount {
-        id,
         username,
-        password: Some(encoded),
-        role: if asked.admin { Role::Admin } else { Role::User },
-        buckets: Buckets::from_names(asked.buckets),
+        password: Some(asked.password.0),
         must_change: asked.must_change,
+        role,
+        buckets: Buckets::from_names(asked.buckets),
+        groups: BTreeSet::new(),
+        display_name: None,
     };
-    let shown = new.username.display().to_owned();
-    let entry = Entry::new(cx, Event::AccountCreated, Outcome::Done).of(id).target(&shown).detail("command line");
-    let (now, role) = (cx.now, new.role);
-    let made = cx.write("command.user_add", async move |tx| {
-        if let Err(error) = accounts::create(tx, &new, now).await? {
-            return Ok(Err(error));
-        }
-        entry.record(tx).await?;
-        Ok(Ok(()))
-    });
-    made.await??;
-    let what = if role == Role::Admin { "admin" } else { "account" };
+    let made = admin::create(cx, new).await?;
+    let what = if asked.admin { "admin" } else { "account" };
     Ok(Output {
         text: format!("{what} {} was made{note}", plain(&shown)),
-        value: json!({ "id": id, "username": shown, "role": role.word() }),
+        value: json!({ "id": made.id, "username": shown, "role": role.word() }),
     })
 }
 
@@ -183,28 +173,20 @@ pub async fn show(cx: &Cx, name: &str) -> Said {
     Ok(Output { text: lines.join("\n"), value })
 }
 
-/// Ends what an account has: its sessions and with them everything derived, its personal tokens, its links.
-async fn end_everything(tx: &mut Tx, id: AccountId, reason: EndReason, now: Time) -> Result<usize, Error> {
-    let ended = sessions::end(tx, Which::All(id), reason, now).await?;
-    personal::revoke_all(tx, id, now).await?;
-    login::revoke_links_of(tx, id, now).await?;
-    Ok(ended.len())
-}
-
 /// Sets a password. Whoever knew the old one is out, and a delay from guesses is lifted.
 pub async fn password(cx: &Cx, name: &str, password: Password, must_change: bool) -> Said {
     let account = find(cx, name).await?;
     let encoded = hashed(cx, &account.username, password).await?;
-    let key = username::lookup_key(&account.username).unwrap_or_default();
-    let subject = login::throttle::Subjects::of(&key, cx.request.address).account;
+    let username = account.username.clone();
     let (id, now) = (account.id, cx.now);
-    let entry = Entry::new(cx, Event::PasswordChanged, Outcome::Done).of(id).detail("command line");
+    let entry =
+        Entry::new(cx, Event::PasswordChanged, Outcome::Done).of(id).target(&account.username).detail("command line");
     let ended = cx.write("command.user_password", async move |tx| {
         if let Err(error) = accounts::set_password(tx, id, &encoded, must_change, now).await? {
             return Ok(Err(error));
         }
         let ended = sessions::end(tx, Which::All(id), EndReason::PasswordChanged, now).await?;
-        login::forget_failures(tx, &subject).await?;
+        throttle::forgive(tx, &username).await?;
         entry.record(tx).await?;
         Ok(Ok(ended.len()))
     });
@@ -219,16 +201,7 @@ pub async fn password(cx: &Cx, name: &str, password: Password, must_change: bool
 pub async fn role(cx: &Cx, name: &str, role: &str) -> Said {
     let role: Role = role.parse().map_err(|error| CommandError::new("role_invalid", error))?;
     let account = find(cx, name).await?;
-    let (id, now) = (account.id, cx.now);
-    let entry = Entry::new(cx, Event::AccountChanged, Outcome::Done).of(id).detail(format!("role {role}"));
-    let done = cx.write("command.user_role", async move |tx| {
-        if let Err(error) = accounts::set_role(tx, id, role, now).await? {
-            return Ok(Err(error));
-        }
-        entry.record(tx).await?;
-        Ok(Ok(()))
-    });
-    done.await??;
+    admin::change(cx, account.id, Change { role: Some(role), ..Change::default() }).await?;
     let text = format!("{} has the role {role} now", account.username);
     Ok(Output { text, value: json!({ "username": account.username, "role": role.word() }) })
 }
@@ -236,58 +209,27 @@ pub async fn role(cx: &Cx, name: &str, role: &str) -> Said {
 /// Shuts an account out and ends everything it has, in one commit.
 pub async fn disable(cx: &Cx, name: &str) -> Said {
     let account = find(cx, name).await?;
-    let (id, now) = (account.id, cx.now);
-    let entry = Entry::new(cx, Event::AccountDisabled, Outcome::Done).of(id).detail("command line");
-    let ended = cx.write("command.user_disable", async move |tx| {
-        if let Err(error) = accounts::set_standing(tx, id, Standing::Disabled { at: now }, now).await? {
-            return Ok(Err(error));
-        }
-        let ended = end_everything(tx, id, EndReason::Disabled, now).await?;
-        entry.record(tx).await?;
-        Ok(Ok(ended))
-    });
-    let ended: usize = ended.await??;
+    admin::change(cx, account.id, Change { disabled: Some(true), ..Change::default() }).await?;
     Ok(Output {
-        text: format!("{} is disabled; {ended} of its sessions ended", account.username),
-        value: json!({ "username": account.username, "sessions_ended": ended }),
+        text: format!("{} is disabled, and everything it had has ended", account.username),
+        value: json!({ "username": account.username, "disabled": true }),
     })
 }
 
 /// Lets an account in again. What was ended stays ended.
 pub async fn enable(cx: &Cx, name: &str) -> Said {
     let account = find(cx, name).await?;
-    let (id, now) = (account.id, cx.now);
-    let entry = Entry::new(cx, Event::AccountEnabled, Outcome::Done).of(id).detail("command line");
-    let done = cx.write("command.user_enable", async move |tx| {
-        if let Err(error) = accounts::set_standing(tx, id, Standing::Active, now).await? {
-            return Ok(Err(error));
-        }
-        entry.record(tx).await?;
-        Ok(Ok(()))
-    });
-    done.await??;
+    admin::change(cx, account.id, Change { disabled: Some(false), ..Change::default() }).await?;
     Ok(Output {
         text: format!("{} is enabled and has to log in again", account.username),
-        value: json!({ "username": account.username }),
+        value: json!({ "username": account.username, "disabled": false }),
     })
 }
 
-/// Removes an account. Its sessions end first, so that their transfers stop with the commit.
+/// Removes an account and all it owns.
 pub async fn delete(cx: &Cx, name: &str) -> Said {
     let account = find(cx, name).await?;
-    let (id, now) = (account.id, cx.now);
-    let entry =
-        Entry::new(cx, Event::AccountDeleted, Outcome::Done).of(id).target(&account.username).detail("command line");
-    let done = cx.write("command.user_delete", async move |tx| {
-        end_everything(tx, id, EndReason::Revoked, now).await?;
-        let deleted: Result<(), ChangeError> = accounts::delete(tx, id, now).await?;
-        if let Err(error) = deleted {
-            return Ok(tx.undo(Err(error)));
-        }
-        entry.record(tx).await?;
-        Ok(Ok(()))
-    });
-    done.await??;
+    admin::delete(cx, account.id).await?;
     Ok(Output {
         text: format!("{} and all it owned is gone", account.username),
         value: json!({ "username": account.username }),
@@ -298,18 +240,10 @@ pub async fn delete(cx: &Cx, name: &str) -> Said {
 pub async fn buckets(cx: &Cx, name: &str, asked: Vec<String>) -> Said {
     let account = find(cx, name).await?;
     let note = unknown_buckets(cx, &asked);
-    let (id, now, buckets) = (account.id, cx.now, Buckets::from_names(asked));
+    let buckets = Buckets::from_names(asked);
     let names = buckets.names();
     let shown = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    let entry = Entry::new(cx, Event::AccountChanged, Outcome::Done).of(id).detail(format!("buckets {shown}"));
-    let done = cx.write("command.user_buckets", async move |tx| {
-        if let Err(error) = accounts::set_buckets(tx, id, &buckets, now).await? {
-            return Ok(Err(error));
-        }
-        entry.record(tx).await?;
-        Ok(Ok(()))
-    });
-    done.await??;
+    admin::change(cx, account.id, Change { buckets: Some(buckets), ..Change::default() }).await?;
     Ok(Output {
         text: format!("buckets of {}: {}{note}", account.username, plain(&shown)),
         value: json!({ "username": account.username, "buckets": names }),
@@ -351,27 +285,18 @@ pub async fn sessions(cx: &Cx, name: &str) -> Said {
 /// Ends one session of an account, or all. Idempotent.
 pub async fn logout(cx: &Cx, name: &str, session: Option<&str>) -> Said {
     let account = find(cx, name).await?;
-    let which = match session {
-        None => Which::All(account.id),
+    let text = match session {
+        None => format!("{} sessions of {} ended", admin::end_sessions(cx, account.id).await?, account.username),
         Some(text) => {
-            let id = text.parse::<SessionId>().map_err(|_| {
-                CommandError::new("not_found", "that is no session's id; see `usher user sessions NAME`")
+            let unknown =
+                || CommandError::new("not_found", "that is no session of this account; see `usher user sessions NAME`");
+            let id = text.parse::<SessionId>().map_err(|_| unknown())?;
+            admin::end_session(cx, Some(account.id), id).await.map_err(|error| match error {
+                AdminError::NotFound => unknown(),
+                other => other.into(),
             })?;
-            Which::OneOf(account.id, id)
+            format!("session {id} of {} has ended", account.username)
         }
     };
-    let entry = Entry::new(cx, Event::SessionEnded, Outcome::Done).of(account.id).detail("command line");
-    let now = cx.now;
-    let ended = cx.write("command.user_logout", async move |tx| {
-        let ended = sessions::end(tx, which, EndReason::Revoked, now).await?;
-        for one in &ended {
-            entry.about(one.account, one.id).record(tx).await?;
-        }
-        Ok(ended.len())
-    });
-    let ended = ended.await?;
-    Ok(Output {
-        text: format!("{ended} sessions of {} ended", account.username),
-        value: json!({ "username": account.username, "sessions_ended": ended }),
-    })
+    Ok(Output { text, value: json!({ "username": account.username }) })
 }

@@ -65,7 +65,8 @@ pub fn sql_stands_in_stores(tree: &Tree) -> Vec<String> {
             breaches.push(source.breach(text.line, "SQL is written in store.rs"));
         }
         for named in source.paths() {
-            let types = ["Point", "Scan", "Write", "Statement"];
+            // The registry only gathers what the stores declare.
+            let types: &[&str] = if source.path == REGISTRY { &[] } else { &["Point", "Scan", "Write", "Statement"] };
             if named.begins(&["usher_db"]) && named.parts.get(1).is_some_and(|part| types.contains(&part.as_str())) {
                 breaches.push(source.breach(named.line, format!("{} belongs in store.rs", named.parts.join("::"))));
             }
@@ -73,6 +74,9 @@ pub fn sql_stands_in_stores(tree: &Tree) -> Vec<String> {
     }
     breaches
 }
+
+/// The list of all statements, for the test that prepares each.
+const REGISTRY: &str = "crates/usher/src/schema.rs";
 
 /// Crates that answer requests.
 const DOORS: &[&str] =
