@@ -26,6 +26,8 @@ statements! {
         RETURNING grant_id";
     REVOKE_ALL_PERSONAL: Write = "UPDATE personal_tokens SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL \
         RETURNING id, grant_id";
+    REVOKE_SOME_PERSONAL: Write = "UPDATE personal_tokens SET revoked_at = $1 WHERE id IN \
+        (SELECT id FROM personal_tokens WHERE revoked_at IS NULL LIMIT $2) RETURNING id, grant_id";
     TOUCH_PERSONAL: Write = "UPDATE personal_tokens SET last_used_at = $2 WHERE id = $1";
 }
 
@@ -170,6 +172,15 @@ pub(super) async fn revoke_all_personal(
     now: Time,
 ) -> Result<Vec<(PersonalTokenId, i64)>, Error> {
     let rows = tx.all(&REVOKE_ALL_PERSONAL, args![account, now]).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
+pub(super) async fn revoke_some_personal(
+    tx: &mut Tx,
+    limit: u32,
+    now: Time,
+) -> Result<Vec<(PersonalTokenId, i64)>, Error> {
+    let rows = tx.all(&REVOKE_SOME_PERSONAL, args![now, limit]).await?;
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
 

@@ -7,3 +7,4 @@ pub mod app;
 pub mod browser;
 pub mod server;
 pub mod shelf;
+pub mod program;
