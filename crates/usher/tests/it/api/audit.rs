@@ -20,10 +20,16 @@ async fn every_act_of_an_admin_is_written_with_who_did_it_to_whom() {
     app.member("bob").await;
     let (alice, bob) = (id_of(&admin, "alice").await, id_of(&admin, "bob").await);
     let path = format!("/api/v1/users/{alice}");
-    admin.json(Method::PATCH, &path, json!({"role": "admin", "buckets": ["all"]})).await;
-    admin.json(Method::PATCH, &path, json!({"disabled": true})).await;
-    admin.json(Method::PATCH, &path, json!({"disabled": true})).await;
-    admin.json(Method::PATCH, &path, json!({"disabled": false})).await;
+    let changes = [
+        json!({"role": "admin", "buckets": ["all"]}),
+        json!({"disabled": true}),
+        json!({"disabled": true}),
+        json!({"disabled": false}),
+    ];
+    for change in changes {
+        admin.json(Method::PATCH, &path, change).await;
+        app.advance(Duration::from_secs(1));
+    }
     admin.post(&format!("{path}/reset-link"), json!({})).await;
     admin.post(&format!("/api/v1/users/{bob}/end-sessions"), json!({})).await;
     let told = admin.get(&format!("/api/v1/audit?account={alice}")).await.json();

@@ -107,6 +107,7 @@ async fn a_withdrawn_and_an_expired_invite_make_no_account() {
     assert_eq!(sign_up(&app, "/signup", &link, "bob", PASSWORD).await.0, StatusCode::FORBIDDEN);
     assert_eq!(first(&admin).await["state"], "revoked");
 
+    app.advance(Duration::from_secs(1));
     let (link, _) = invite(&admin).await;
     app.advance(Duration::from_secs(7 * 86_400));
     assert_eq!(sign_up(&app, "/signup", &link, "bob", PASSWORD).await.0, StatusCode::FORBIDDEN);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use usher::accounts::Role;
 use usher::id::AccountId;
-use usher::tokens::personal::{self, NewPersonalToken, Scope};
+use usher::tokens::personal::{NewPersonalToken, Scope};
 
 /// Every route of the admin API; ids that name nothing.
 const ROUTES: &[(&str, &str)] = &[
