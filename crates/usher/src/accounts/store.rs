@@ -22,9 +22,9 @@ statements! {
     FIND_BY_KEY: Point = "SELECT id, username, email, display_name, role, disabled_at, verified_at, must_change_at, created_at, \
         last_login_at, every_bucket_at, ver FROM accounts WHERE username_key = $1";
     // Credential and standing in one read; the login's write checks both again.
-    CREDENTIAL: Point = "SELECT a.id, a.username, p.encoded, p.version, a.disabled_at FROM accounts a \
+    CREDENTIAL: Point = "SELECT a.id, a.username, p.encoded, p.version, a.disabled_at, a.role FROM accounts a \
         LEFT JOIN passwords p ON p.account_id = a.id WHERE a.username_key = $1";
-    CREDENTIAL_OF: Point = "SELECT a.id, a.username, p.encoded, p.version, a.disabled_at FROM accounts a \
+    CREDENTIAL_OF: Point = "SELECT a.id, a.username, p.encoded, p.version, a.disabled_at, a.role FROM accounts a \
         LEFT JOIN passwords p ON p.account_id = a.id WHERE a.id = $1";
     LOGGED_IN: Write = "UPDATE accounts SET last_login_at = $3 WHERE id = $1 AND disabled_at IS NULL AND EXISTS \
         (SELECT 1 FROM passwords p WHERE p.account_id = $1 AND p.version = $2) RETURNING ver";
@@ -92,6 +92,8 @@ pub struct Credential {
     pub version: i64,
     /// Whether the account can be used.
     pub standing: Standing,
+    /// Its role, which may have limits of its own.
+    pub role: Role,
 }
 
 fn credential(row: &Row) -> Result<Credential, Error> {
@@ -101,6 +103,7 @@ fn credential(row: &Row) -> Result<Credential, Error> {
         encoded: row.get(2)?,
         version: row.get::<Option<i64>>(3)?.unwrap_or(0),
         standing: standing(row.get(4)?),
+        role: role(row, 5)?,
     })
 }
 

@@ -5,8 +5,8 @@
 //! paced: a right password from it still gets in, a little later, because a school or a mobile network
 //! sits behind one address. Live sessions are not touched by any of this.
 
-use super::LoginError;
 use super::store;
+use super::{LoginError, SignupError};
 use crate::audit::Entry;
 use crate::config::Throttle;
 use crate::cx::Cx;
@@ -137,6 +137,16 @@ pub async fn count_failure(cx: &Cx, subjects: &Subjects, entry: Entry) -> Result
         Ok((wait > Duration::ZERO).then_some(wait))
     })
     .await
+}
+
+/// Counts a sign-up, and refuses when this address made too many.
+pub async fn count_signup(cx: &Cx) -> Result<(), SignupError> {
+    let rules = cx.app.config.throttle;
+    let (subject, now) = (format!("signup:{}", crate::net::network_of(cx.request.address)), cx.now);
+    let made = cx
+        .write("login.count_signup", async move |tx| store::count(tx, &subject, now, now - rules.window).await)
+        .await?;
+    if made > i64::from(rules.signups_per_address) { Err(SignupError::RateLimited(rules.window)) } else { Ok(()) }
 }
 
 /// Forgets the failures of an account, by an admin's word: its owner may try again at once.

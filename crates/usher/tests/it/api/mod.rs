@@ -2,6 +2,7 @@
 
 mod admin_pages;
 mod audit;
+mod doors;
 mod groups;
 mod invites;
 mod keys;
