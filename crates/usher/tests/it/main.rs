@@ -4,5 +4,7 @@
 
 mod api;
 mod browser;
+mod gate;
+mod statements;
 mod support;
 mod tidy;
