@@ -11,6 +11,7 @@
 //! [`App`] is everything a running server has in memory. `main` and the tests build it the same way.
 
 pub mod accounts;
+pub mod admin;
 pub mod audit;
 pub mod config;
 pub mod cx;
@@ -56,7 +57,9 @@ pub struct App {
     /// The slow hash, bounded.
     pub hasher: Hasher,
     /// What a new password must be.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
+    /// One length for every login's answer.
+    pub login_floor: login::floor::Floor,
     /// Rights in memory.
     pub accounts: accounts::hot::Accounts,
     /// Live sessions in memory.
@@ -117,7 +120,8 @@ impl App {
         let (macs, media_keys) = tokens::live::load_macs(&db, &vault, &rng, now).await?;
         let app = Arc::new(App {
             hasher: hasher(&config, rng.clone())?,
-            policy: policy(&config)?,
+            policy: Arc::new(policy(&config)?),
+            login_floor: Default::default(),
             accounts: Default::default(),
             sessions: Default::default(),
             personal: Default::default(),

@@ -15,6 +15,7 @@ pub static MIGRATIONS: &[Migration] = &[
 pub fn statements() -> Vec<&'static Statement> {
     [
         crate::accounts::store::STATEMENTS,
+        crate::accounts::store::groups::STATEMENTS,
         crate::audit::store::STATEMENTS,
         crate::login::store::STATEMENTS,
         crate::media::store::STATEMENTS,

@@ -6,6 +6,8 @@
 
 pub mod store;
 
+pub use store::list;
+
 use crate::cx::Cx;
 use crate::id::{AccountId, EventId, SessionId};
 use crate::time::Time;

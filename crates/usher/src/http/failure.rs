@@ -5,8 +5,8 @@
 
 use crate::accounts::{ChangeError, CreateError};
 use crate::gate::Refusal;
-use crate::login::LoginError;
 use crate::login::links::LinkError;
+use crate::login::{LoginError, SignupError};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -154,6 +154,20 @@ impl From<crate::tokens::SigningFailed> for Failure {
     }
 }
 
+impl From<crate::tokens::live::KeysError> for Failure {
+    fn from(error: crate::tokens::live::KeysError) -> Failure {
+        match error {
+            crate::tokens::live::KeysError::Storage(error) => error.into(),
+            other => Failure::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something went wrong on the server. The log tells what, under this request's id.",
+            )
+            .caused_by(other),
+        }
+    }
+}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Failure {
         let (status, code, public) = match refusal {
@@ -200,6 +214,21 @@ impl From<LoginError> for Failure {
             )
             .retry(wait),
             LoginError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<SignupError> for Failure {
+    fn from(error: SignupError) -> Failure {
+        match error {
+            SignupError::Create(error) => error.into(),
+            SignupError::RateLimited(wait) => Failure::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                "Too many accounts were made from this address. Wait before the next one.",
+            )
+            .retry(wait),
+            SignupError::Storage(error) => error.into(),
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use super::{assets, context, cors, csrf, failure, headers, page};
 use crate::App;
+use crate::admin::{api as admin_api, pages as admin_pages};
 use crate::login::{api as login_api, pages as login_pages};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::StatusCode;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -22,6 +23,7 @@ pub fn build(app: &Arc<App>) -> Router {
     let (api, document) = api().split_for_parts();
     Router::new()
         .merge(pages())
+        .merge(admin_pages())
         .merge(api)
         .merge(super::openapi::routes(document))
         .route("/static/{hash}/{name}", get(assets::serve))
@@ -58,7 +60,49 @@ fn api() -> OpenApiRouter {
         .routes(routes!(login_api::token))
         .layer(from_fn(csrf::protect))
         .layer(from_fn(cors::share));
-    OpenApiRouter::new().merge(shared)
+    OpenApiRouter::new().merge(shared).merge(admin_api())
+}
+
+fn admin_api() -> OpenApiRouter {
+    use admin_api::{audit, groups, invites, keys, users};
+    OpenApiRouter::new()
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::show, users::change, users::remove))
+        .routes(routes!(users::reset_link))
+        .routes(routes!(users::end_sessions))
+        .routes(routes!(users::list_sessions))
+        .routes(routes!(users::end_session))
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::show, groups::change, groups::remove))
+        .routes(routes!(groups::add_member, groups::remove_member))
+        .routes(routes!(invites::list, invites::create))
+        .routes(routes!(invites::revoke))
+        .routes(routes!(audit::list))
+        .routes(routes!(keys::list))
+        .routes(routes!(keys::rotate))
+        .layer(from_fn(csrf::protect))
+}
+
+fn admin_pages() -> Router {
+    use admin_pages::{accounts, audit, groups, invites};
+    Router::new()
+        .route("/admin", get(admin_pages::begin))
+        .route("/admin/accounts", get(accounts::list).post(accounts::create))
+        .route("/admin/accounts/{id}", get(accounts::edit).post(accounts::save))
+        .route("/admin/accounts/{id}/end-sessions", post(accounts::end_sessions))
+        .route("/admin/accounts/{id}/sessions/{session}/end", post(accounts::end_session))
+        .route("/admin/accounts/{id}/reset-link", post(accounts::reset_link))
+        .route("/admin/accounts/{id}/delete", post(accounts::delete))
+        .route("/admin/groups", get(groups::list).post(groups::create))
+        .route("/admin/groups/{id}", get(groups::edit).post(groups::save))
+        .route("/admin/groups/{id}/members", post(groups::add_member))
+        .route("/admin/groups/{id}/members/{account}/remove", post(groups::remove_member))
+        .route("/admin/groups/{id}/delete", post(groups::delete))
+        .route("/admin/invites", get(invites::list).post(invites::create))
+        .route("/admin/invites/{id}/revoke", post(invites::revoke))
+        .route("/admin/audit", get(audit::list))
+        .layer(from_fn(csrf::protect))
+        .layer(from_fn(page::failures))
 }
 
 async fn nothing_here() -> Response {

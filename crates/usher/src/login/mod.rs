@@ -7,6 +7,7 @@
 //! Refuses: to hash inside a write, to hash without bound, and to say which part was wrong.
 
 pub mod api;
+pub mod floor;
 pub mod links;
 pub mod pages;
 pub mod store;
@@ -18,6 +19,7 @@ use crate::audit::{Entry, Event, Outcome};
 use crate::config::Accounts as AccountRules;
 use crate::cx::Cx;
 use crate::id::{AccountId, SessionId};
+use crate::ops;
 use crate::sessions::{self, Kind, Life, NewSession, refresh};
 use std::time::Duration;
 use usher_db::Error;
@@ -63,15 +65,16 @@ pub enum LoginError {
     Storage(#[from] Error),
 }
 
-/// The life of a session of this kind, by configuration.
-pub fn life(cx: &Cx, kind: Kind) -> Life {
+/// The life of a session of this kind and role, by configuration.
+pub fn life(cx: &Cx, kind: Kind, role: accounts::Role) -> Life {
     let sessions = &cx.app.config.sessions;
     let idle = match kind {
         Kind::Browser => sessions.browser_idle,
         Kind::Device => sessions.device_idle,
         Kind::Api => sessions.api_idle,
     };
-    Life { idle, absolute: sessions.absolute }
+    let limits = sessions.roles.get(role.word()).copied().unwrap_or_default();
+    Life { idle: limits.idle.unwrap_or(idle), absolute: limits.absolute.unwrap_or(sessions.absolute) }
 }
 
 /// Logs in with a name and a password.
@@ -79,6 +82,22 @@ pub fn life(cx: &Cx, kind: Kind) -> Life {
 /// The order is: throttle, read the credential, hash outside any write, then one guarded write that
 /// checks the credential's version and the account's standing again and begins the session.
 pub async fn with_password(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginError> {
+    let started = floor::Started::now();
+    let result = judge(cx, attempt).await;
+    cx.app.metrics.login(match &result {
+        Ok(_) => ops::LoginResult::Success,
+        Err(LoginError::InvalidCredentials) => ops::LoginResult::Refused,
+        Err(LoginError::RateLimited(_)) => ops::LoginResult::Throttled,
+        Err(LoginError::Busy(_)) => ops::LoginResult::Overloaded,
+        Err(LoginError::Storage(_)) => ops::LoginResult::Error,
+    });
+    if matches!(result, Ok(_) | Err(LoginError::InvalidCredentials)) {
+        cx.app.login_floor.hold(&started).await;
+    }
+    result
+}
+
+async fn judge(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginError> {
     let name = username::lookup_key(&attempt.username);
     let subjects = throttle::Subjects::of(name.as_deref().unwrap_or(&attempt.username), cx.request.address);
     let ticket = throttle::admit(cx, &subjects).await?;
@@ -96,7 +115,8 @@ pub async fn with_password(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginE
     };
 
     let label = if attempt.label.is_empty() { label_of(&cx.request.agent) } else { attempt.label };
-    let mut session = NewSession::draw(cx, credential.account, attempt.kind, "pwd", label, life(cx, attempt.kind));
+    let mut session =
+        NewSession::draw(cx, credential.account, attempt.kind, "pwd", label, life(cx, attempt.kind, credential.role));
     if attempt.refresh {
         session.refresh = Some(refresh::First::draw(&cx.app.rng));
     }
@@ -127,7 +147,13 @@ pub async fn with_password(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginE
 
 /// Hashes, in the bounded service and outside any write. Without a hash to compare it does the same work for nothing.
 async fn check(cx: &Cx, password: Zeroizing<String>, encoded: Option<hash::Encoded>) -> Result<Verdict, LoginError> {
-    cx.app.hasher.verify(password, encoded).await.map_err(|busy| LoginError::Busy(busy.retry_after))
+    let started = floor::Started::now();
+    let queued = cx.app.hasher.stats().waiting > 0;
+    let verdict = cx.app.hasher.verify(password, encoded).await.map_err(|busy| LoginError::Busy(busy.retry_after))?;
+    if !queued {
+        cx.app.login_floor.observe(started.elapsed());
+    }
+    Ok(verdict)
 }
 
 /// Counts a failure, writes it to the audit log and the log that fail2ban reads, and gives the one answer.
@@ -161,8 +187,37 @@ fn rehash_later(cx: Cx, account: AccountId, version: i64, password: Zeroizing<St
     });
 }
 
+/// Why nobody was signed up.
+#[derive(Debug, thiserror::Error)]
+pub enum SignupError {
+    /// The name belongs to somebody.
+    #[error(transparent)]
+    Create(#[from] accounts::CreateError),
+    /// Too many new accounts from this address.
+    #[error("too many new accounts from this address")]
+    RateLimited(Duration),
+    /// The database did not answer.
+    #[error("not available right now")]
+    Storage(#[from] Error),
+}
+
+/// What is wrong with a new password. Judged off the runtime's threads: the dictionaries are large.
+pub async fn weaknesses(cx: &Cx, password: &str, context: &[&str]) -> Vec<accounts::policy::Weakness> {
+    let policy = cx.app.policy.clone();
+    let password = Zeroizing::new(password.to_owned());
+    let mut context: Vec<String> = context.iter().map(|word| (*word).to_owned()).collect();
+    context.push(cx.app.config.server.service_name.clone());
+    let judged = tokio::task::spawn_blocking(move || {
+        let context: Vec<&str> = context.iter().map(String::as_str).collect();
+        policy.check(&password, &context).err().unwrap_or_default()
+    });
+    // A judge that panics lets nothing through.
+    judged.await.unwrap_or_else(|_| vec![accounts::policy::Weakness::Common])
+}
+
 /// Makes an account for whoever asks, where its owner opened the door to everybody. `password` is already a hash.
-pub async fn signup(cx: &Cx, username: username::Username, password: String) -> Result<(), links::LinkError> {
+pub async fn signup(cx: &Cx, username: username::Username, password: String) -> Result<(), SignupError> {
+    throttle::count_signup(cx).await?;
     let id = AccountId::new(cx.now, &cx.app.rng);
     let new = accounts::NewAccount {
         id,
@@ -177,7 +232,7 @@ pub async fn signup(cx: &Cx, username: username::Username, password: String) -> 
     let now = cx.now;
     cx.write("login.signup", async move |tx| {
         if let Err(error) = accounts::create(tx, &new, now).await? {
-            return Ok(Err(links::LinkError::Create(error)));
+            return Ok(Err(SignupError::Create(error)));
         }
         entry.record(tx).await?;
         Ok(Ok(()))

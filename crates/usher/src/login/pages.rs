@@ -150,7 +150,7 @@ impl NewAccountForm {
         let username = Username::parse(&self.username)
             .map_err(|error| problems.push(Problem { field: "username", text: sentence(&error.to_string()) }))
             .ok();
-        problems.extend(password_problems(cx, &self.password, &self.password2, &[&self.username]));
+        problems.extend(password_problems(cx, &self.password, &self.password2, &[&self.username]).await);
         match username {
             Some(username) if problems.is_empty() => Ok(Ok((username, hash(cx, &self.password).await?))),
             _ => Ok(Err(Problems(problems))),
@@ -159,14 +159,12 @@ impl NewAccountForm {
 }
 
 /// What is wrong with a new password, in sentences.
-pub fn password_problems(cx: &Cx, password: &str, again: &str, context: &[&str]) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    if let Err(weaknesses) = cx.app.policy.check(password, context) {
-        problems.extend(weaknesses.iter().map(|weak| Problem { field: "password", text: sentence(&weak.to_string()) }));
-    } else if password != again {
-        problems.push(Problem { field: "password2", text: "The two passwords are not the same.".to_owned() });
+pub async fn password_problems(cx: &Cx, password: &str, again: &str, context: &[&str]) -> Vec<Problem> {
+    let weaknesses = super::weaknesses(cx, password, context).await;
+    if weaknesses.is_empty() && password != again {
+        return vec![Problem { field: "password2", text: "The two passwords are not the same.".to_owned() }];
     }
-    problems
+    weaknesses.iter().map(|weak| Problem { field: "password", text: weak.to_string() }).collect()
 }
 
 fn sentence(text: &str) -> String {
@@ -278,18 +276,20 @@ pub async fn signup(cx: Cx, headers: HeaderMap, Form(form): Form<NewAccountForm>
         }
     };
     let made = match link {
-        Some((token, _)) => links::create_account(&cx, LinkKind::Invite, &token, username, hash).await.map(|_| ()),
-        None => super::signup(&cx, username, hash).await,
+        Some((token, _)) => {
+            let made = links::create_account(&cx, LinkKind::Invite, &token, username, hash).await;
+            made.map(|_| ()).map_err(Failure::from)
+        }
+        None => super::signup(&cx, username, hash).await.map_err(Failure::from),
     };
     match made {
         Ok(()) => first_login(&cx, LinkKind::Invite, &form).await,
-        Err(error) => match link_problem(&error) {
-            Some(problems) => {
-                let state = signup_state(&cx, &headers, form.username.clone(), problems).await?;
-                Ok(signup_form(&cx, StatusCode::CONFLICT, state))
-            }
-            None => Err(error.into()),
-        },
+        Err(failure) if failure.code == "username_taken" => {
+            let problems = Problems::one("username", failure.public);
+            let state = signup_state(&cx, &headers, form.username.clone(), problems).await?;
+            Ok(signup_form(&cx, StatusCode::CONFLICT, state))
+        }
+        Err(failure) => Err(failure),
     }
 }
 
@@ -322,7 +322,7 @@ pub async fn reset(cx: Cx, headers: HeaderMap, Form(form): Form<ResetForm>) -> R
     let Some((token, _)) = carried(&cx, &headers, LinkKind::Reset).await? else {
         return Ok(reset_form(&cx, StatusCode::GONE, ResetState::NoLink));
     };
-    let problems = password_problems(&cx, &form.password, &form.password2, &[]);
+    let problems = password_problems(&cx, &form.password, &form.password2, &[]).await;
     if !problems.is_empty() {
         let state = reset_state(&cx, &headers, Problems(problems)).await?;
         return Ok(reset_form(&cx, StatusCode::UNPROCESSABLE_ENTITY, state));

@@ -15,6 +15,8 @@ pub mod hot;
 pub mod refresh;
 pub mod store;
 
+pub use store::{find, list_live};
+
 use crate::cx::Cx;
 use crate::id::{AccountId, SessionId};
 use crate::secret::{Digest, Rng};

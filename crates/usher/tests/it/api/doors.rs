@@ -1,0 +1,115 @@
+//! `/setup`, `/signup`, `/reset`: single-use links through the pages that take them.
+
+use crate::support::app::{Actor, PASSWORD, TestApp};
+use http::StatusCode;
+use usher::accounts::{self, Role};
+use usher::config::Signup;
+use usher::login::links::{self, Kind};
+
+const NEW: &str = "harbor-lantern-quince-58";
+
+async fn open(app: &TestApp, kind: Kind, account: Option<usher::id::AccountId>) -> (Actor, String) {
+    let made = links::make(&app.cx(), kind, account, "").await.unwrap();
+    let browser = app.browser();
+    let taken = browser.get(&made.path).await;
+    assert_eq!(
+        (taken.status, taken.header("location")),
+        (StatusCode::SEE_OTHER, kind.page()),
+        "the secret leaves the address"
+    );
+    (browser, made.path.to_string())
+}
+
+#[tokio::test]
+async fn the_setup_link_makes_the_first_admin_once() {
+    let app = TestApp::new().await;
+    let (browser, path) = open(&app, Kind::Setup, None).await;
+    assert!(browser.get("/setup").await.text().contains("password2"));
+    let fields = [("username", "alice"), ("password", PASSWORD), ("password2", PASSWORD)];
+    assert_eq!(browser.form("/setup", &fields).await.header("location"), "/library");
+    let id = accounts::store::find_by_key(&app.app.db, "alice").await.unwrap().unwrap();
+    assert_eq!(id.role, Role::Admin);
+    let second = app.browser();
+    second.get(&path).await;
+    let fields = [("username", "mallory"), ("password", PASSWORD), ("password2", PASSWORD)];
+    assert_eq!(second.form("/setup", &fields).await.status, StatusCode::GONE);
+}
+
+#[tokio::test]
+async fn a_weak_or_mistyped_password_does_not_cost_the_link() {
+    let app = TestApp::new().await;
+    let (browser, _) = open(&app, Kind::Setup, None).await;
+    for (password, again) in [("short", "short"), ("password1234", "password1234"), (PASSWORD, NEW)] {
+        let fields = [("username", "alice"), ("password", password), ("password2", again)];
+        assert_eq!(browser.form("/setup", &fields).await.status, StatusCode::UNPROCESSABLE_ENTITY, "{password}");
+    }
+    let fields = [("username", "alice"), ("password", PASSWORD), ("password2", PASSWORD)];
+    assert_eq!(browser.form("/setup", &fields).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn an_invitation_outlives_a_taken_name() {
+    let app = TestApp::new().await;
+    app.account("bob", Role::User).await;
+    let (browser, _) = open(&app, Kind::Invite, None).await;
+    let taken = [("username", "BOB"), ("password", NEW), ("password2", NEW)];
+    assert_eq!(browser.form("/signup", &taken).await.status, StatusCode::CONFLICT);
+    let free = [("username", "carol"), ("password", NEW), ("password2", NEW)];
+    assert_eq!(browser.form("/signup", &free).await.header("location"), "/library");
+}
+
+#[tokio::test]
+async fn without_an_invitation_nobody_signs_up_unless_the_owner_opened_the_door() {
+    let fields = [("username", "carol"), ("password", NEW), ("password2", NEW)];
+    let closed = TestApp::new().await;
+    assert_eq!(closed.browser().form("/signup", &fields).await.status, StatusCode::FORBIDDEN);
+    let open = TestApp::with(|config| {
+        config.accounts.signup = Signup::Open;
+        config.throttle.signups_per_address = 2;
+    })
+    .await;
+    assert_eq!(open.browser().form("/signup", &fields).await.header("location"), "/library");
+    let second = [("username", "dora"), ("password", NEW), ("password2", NEW)];
+    assert_eq!(open.browser().form("/signup", &second).await.header("location"), "/library");
+    let third = [("username", "emil"), ("password", NEW), ("password2", NEW)];
+    assert_eq!(open.browser().form("/signup", &third).await.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn a_reset_ends_every_session_and_logs_nobody_in() {
+    let app = TestApp::new().await;
+    let id = app.account("alice", Role::User).await;
+    let before = app.logged_in("alice").await;
+    let (browser, path) = open(&app, Kind::Reset, Some(id)).await;
+    let done = browser.form("/reset", &[("password", NEW), ("password2", NEW)]).await;
+    assert_eq!(done.header("location"), "/login?done=reset");
+    assert!(browser.cookie("usher").is_none());
+    assert_eq!(before.get("/login").await.status, StatusCode::OK, "the old session is over");
+    let old = app.browser().form("/login", &[("username", "alice"), ("password", PASSWORD)]).await;
+    assert_eq!(old.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        app.browser().form("/login", &[("username", "alice"), ("password", NEW)]).await.status,
+        StatusCode::SEE_OTHER
+    );
+    let again = app.browser();
+    again.get(&path).await;
+    assert_eq!(again.form("/reset", &[("password", PASSWORD), ("password2", PASSWORD)]).await.status, StatusCode::GONE);
+}
+
+#[tokio::test]
+async fn a_link_ends_with_its_time() {
+    let app = TestApp::new().await;
+    let (browser, _) = open(&app, Kind::Setup, None).await;
+    app.advance(Kind::Setup.life());
+    let fields = [("username", "alice"), ("password", PASSWORD), ("password2", PASSWORD)];
+    assert_eq!(browser.form("/setup", &fields).await.status, StatusCode::GONE);
+}
+
+#[tokio::test]
+async fn a_new_setup_link_replaces_the_one_before() {
+    let app = TestApp::new().await;
+    let (first, _) = open(&app, Kind::Setup, None).await;
+    open(&app, Kind::Setup, None).await;
+    let fields = [("username", "alice"), ("password", PASSWORD), ("password2", PASSWORD)];
+    assert_eq!(first.form("/setup", &fields).await.status, StatusCode::GONE);
+}
