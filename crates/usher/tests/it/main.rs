@@ -5,6 +5,8 @@
 mod api;
 mod browser;
 mod gate;
+mod headers;
+mod races;
 mod statements;
 mod support;
 mod tidy;

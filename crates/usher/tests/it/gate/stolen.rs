@@ -107,7 +107,9 @@ fn runs(bytes: &[u8], found: &mut BTreeSet<String>) {
         for run in bytes.split(|byte| !inside(byte)).filter(|run| run.len() >= 16) {
             let run = std::str::from_utf8(run).unwrap();
             found.insert(run.to_owned());
-            found.extend(run.split(['=', '/']).filter(|part| part.len() >= 16).map(str::to_owned));
+            for separators in [&['='][..], &['/'], &['=', '/']] {
+                found.extend(run.split(separators).filter(|part| part.len() >= 16).map(str::to_owned));
+            }
             for (at, _) in run.match_indices("us") {
                 // Opaque secrets are 53 characters long, refresh tokens 102.
                 found.extend([53, 102].into_iter().filter_map(|length| run.get(at..at + length)).map(str::to_owned));
@@ -215,7 +217,13 @@ async fn kit_with_a_log() -> (Kit, Log, tracing::subscriber::DefaultGuard) {
     program.post("/api/v1/login", json!({"username": "root", "password": MISTYPED})).await;
     program.post(&format!("/api/v1/login?password={MISTYPED}"), json!({})).await;
     for what in [What::Setup, What::Invite, What::Reset] {
-        let page = if what == What::Invite { "signup" } else if what == What::Setup { "setup" } else { "reset" };
+        let page = if what == What::Invite {
+            "signup"
+        } else if what == What::Setup {
+            "setup"
+        } else {
+            "reset"
+        };
         kit.app.browser().get(&format!("/{page}/{}", kit.get(what))).await;
     }
     for held in &kit.held {
