@@ -129,7 +129,7 @@ async fn over_https_the_cookie_is_bound_to_the_host_and_the_browser_is_told_to_s
         let request = Request::builder().method(Method::POST).uri("/login").header(HOST, "media.example");
         let request = request.header("x-forwarded-proto", "https").header(ORIGIN, "https://media.example");
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let actor = app.anonymous().from_address(peer);
+        let actor = app.anonymous().at_address(peer);
         async move { actor.send(request.body(Body::from(format!("username=alice&password={PASSWORD}"))).unwrap()).await }
     };
     let answer = proxied("10.1.2.3").await;
@@ -505,7 +505,7 @@ async fn an_address_is_believed_from_a_trusted_proxy_only() {
             request = request.header(name, value);
         }
         let body = json!({"username": "alice", "password": PASSWORD}).to_string();
-        let answer = app.anonymous().from_address(peer).send(request.body(Body::from(body)).unwrap()).await;
+        let answer = app.anonymous().at_address(peer).send(request.body(Body::from(body)).unwrap()).await;
         assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(answer.json()["account"]["username"], "alice");
         let session: String = answer.json()["session"]["id"].as_str().unwrap().to_owned();

@@ -267,7 +267,7 @@ async fn a_burst_of_guesses_is_judged_no_further_than_guesses_one_by_one() {
         let free = u64::from(app.app.config.throttle.free_attempts);
         let before = app.app.hasher.stats().done;
         let statuses = at_once(|n| {
-            let guesser = app.anonymous().from_address(&format!("198.51.100.{n}"));
+            let guesser = app.anonymous().at_address(&format!("198.51.100.{n}"));
             async move {
                 let body = json!({"username": "alice", "password": format!("guess {n}")});
                 guesser.post("/api/v1/login", body).await.status

@@ -229,6 +229,15 @@ const ROUTES: &[(&str, &str, Door)] = &[
     ("GET", "/docs/", Door::AdminPage),
     ("GET", "/docs/swagger-ui.css", Door::AdminPage),
     ("POST", "/api/v1/refresh", Door::AppToken),
+    ("GET", "/library", Door::Page),
+    ("GET", "/admin/accounts", Door::AdminPage),
+    ("GET", "/admin/audit", Door::AdminPage),
+    ("GET", "/api/v1/buckets", Door::Library),
+    ("GET", "/api/v1/users", Door::Admin),
+    ("GET", "/api/v1/groups", Door::Admin),
+    ("GET", "/api/v1/audit", Door::Admin),
+    ("GET", "/api/v1/invites", Door::Admin),
+    ("GET", "/api/v1/keys", Door::Admin),
 ];
 
 #[tokio::test]
