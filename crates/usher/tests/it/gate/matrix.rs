@@ -12,7 +12,7 @@ use usher::accounts::{self, Buckets, Role};
 use usher::gate::{self, Door, Refusal, Shown};
 use usher::tokens::personal::Scope;
 
-const DOORS: [Door; 9] = [
+const DOORS: [Door; 10] = [
     Door::Page,
     Door::AdminPage,
     Door::PasswordPage,
