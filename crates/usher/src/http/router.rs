@@ -2,11 +2,15 @@
 
 use super::{assets, context, cors, csrf, failure, headers, page};
 use crate::App;
+use crate::accounts::{api as accounts_api, pages as accounts_pages};
 use crate::admin::{api as admin_api, pages as admin_pages};
+use crate::cx::Cx;
 use crate::login::{api as login_api, pages as login_pages};
 use crate::media::{api as media_api, deliver, pages as media_pages};
+use crate::sessions::api as sessions_api;
+use crate::tokens::api as tokens_api;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -24,8 +28,9 @@ pub fn build(app: &Arc<App>) -> Router {
     let (api, document) = api().split_for_parts();
     Router::new()
         .merge(pages())
-        .merge(library())
+        .merge(account_pages())
         .merge(admin_pages())
+        .merge(library())
         .merge(api)
         // The address is the credential: no cookie, no cross-site rule, and methods are refused as players expect.
         .route("/m/{*rest}", any(deliver::deliver))
@@ -51,6 +56,7 @@ fn pages() -> Router {
         .route("/reset", get(login_pages::reset_page).post(login_pages::reset))
         .route("/reset/{token}", get(login_pages::take_reset))
         .route("/logout", get(login_pages::logout_page).post(login_pages::logout))
+        .method_not_allowed_fallback(not_like_this)
         .layer(from_fn(csrf::protect))
         .layer(from_fn(page::failures))
 }
@@ -60,6 +66,7 @@ fn library() -> Router {
         .route("/library", get(media_pages::library))
         .route("/library/", get(|| async { page::onward("/library") }))
         .route("/library/{*path}", get(media_pages::entry))
+        .method_not_allowed_fallback(not_like_this)
         .layer(from_fn(page::failures));
     // The player asks for this, and wants an answer it can read rather than a page to log in.
     pages.route("/renew/{*path}", get(media_pages::renew)).layer(from_fn(csrf::protect))
@@ -72,16 +79,51 @@ fn media_api() -> OpenApiRouter {
         .layer(from_fn(csrf::protect))
 }
 
+fn account_pages() -> Router {
+    Router::new()
+        .route("/account", get(accounts_pages::account_page))
+        .route("/account/password", post(accounts_pages::change_password))
+        .route("/account/sessions/{id}/end", post(accounts_pages::end_session))
+        .route("/account/sessions/end-others", post(accounts_pages::end_others))
+        .route("/account/sessions/end-all", post(accounts_pages::end_all))
+        .route("/account/tokens", post(accounts_pages::create_token))
+        .route("/account/tokens/{id}/revoke", post(accounts_pages::revoke_token))
+        .route("/password", get(accounts_pages::must_change_page).post(accounts_pages::must_change))
+        .layer(from_fn(csrf::protect))
+        .layer(from_fn(page::failures))
+}
+
+fn account_api() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(accounts_api::me, accounts_api::change))
+        .routes(routes!(accounts_api::change_password))
+        .routes(routes!(sessions_api::list))
+        .routes(routes!(sessions_api::end))
+        .routes(routes!(sessions_api::end_others))
+        .routes(routes!(sessions_api::end_all))
+        .routes(routes!(sessions_api::data_of_own, sessions_api::data_clear))
+        .routes(routes!(sessions_api::data_of_anybody))
+        .routes(routes!(sessions_api::data_keys))
+        .routes(routes!(sessions_api::data_get, sessions_api::data_put, sessions_api::data_delete))
+        .routes(routes!(tokens_api::list, tokens_api::create))
+        .routes(routes!(tokens_api::revoke))
+        .layer(from_fn(csrf::protect))
+}
+
 fn api() -> OpenApiRouter {
     // The routes that a registered app's page may call from its own origin.
     let shared = OpenApiRouter::new()
         .routes(routes!(login_api::login))
         .routes(routes!(login_api::refresh))
         .routes(routes!(login_api::logout))
-        .routes(routes!(login_api::token))
-        .layer(from_fn(csrf::protect))
-        .layer(from_fn(cors::share));
-    OpenApiRouter::new().merge(shared).merge(admin_api()).merge(media_api())
+        .routes(routes!(login_api::token));
+    // A layer wraps only the refusals that were chosen before it. Without this, the answer to a preflight, whose
+    // method no route has, would come from outside of `cors::share`.
+    let (routes, document) = shared.split_for_parts();
+    let routes =
+        routes.method_not_allowed_fallback(not_like_this).layer(from_fn(csrf::protect)).layer(from_fn(cors::share));
+    let shared = OpenApiRouter::with_openapi(document).merge(routes.into());
+    OpenApiRouter::new().merge(shared).merge(account_api()).merge(admin_api()).merge(media_api())
 }
 
 fn admin_api() -> OpenApiRouter {
@@ -122,12 +164,17 @@ fn admin_pages() -> Router {
         .route("/admin/invites", get(invites::list).post(invites::create))
         .route("/admin/invites/{id}/revoke", post(invites::revoke))
         .route("/admin/audit", get(audit::list))
+        .method_not_allowed_fallback(not_like_this)
         .layer(from_fn(csrf::protect))
         .layer(from_fn(page::failures))
 }
 
-async fn nothing_here() -> Response {
-    failure::Failure::not_found().into_response()
+/// A program gets a problem document, a person a page with a way on.
+async fn nothing_here(cx: Cx, request: Request) -> Response {
+    let program =
+        ["/api/", "/m/", "/oauth/", "/.well-known/"].iter().any(|root| request.uri().path().starts_with(root));
+    let failure = failure::Failure::not_found().into_response();
+    if program { failure } else { page::not_found(&cx, request.headers(), failure).await }
 }
 
 async fn not_like_this() -> Response {

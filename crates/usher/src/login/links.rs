@@ -229,6 +229,11 @@ fn digest(kind: Kind, token: &str) -> Option<Digest> {
     Plain::parse(kind.secret(), token).ok().map(|secret| secret.digest())
 }
 
+/// Whether `token` has the form of such a link's secret. Says nothing about whether there is such a link.
+pub fn well_formed(kind: Kind, token: &str) -> bool {
+    digest(kind, token).is_some()
+}
+
 /// The link that `token` belongs to, if it can be used. Spends nothing.
 pub async fn look(cx: &Cx, kind: Kind, token: &str) -> Result<Option<Link>, Error> {
     match digest(kind, token) {
@@ -291,11 +296,33 @@ pub async fn reset_password(cx: &Cx, token: &str, password: String) -> Result<Ac
             return Ok(Err(LinkError::Unusable));
         }
         sessions::end(tx, Which::All(account), EndReason::PasswordChanged, now).await?;
+        // Another reset link may be in the hands of whoever made the reset necessary.
+        store::revoke_links_of(tx, account, now).await?;
         used.clone().of(account).target(link.id).record(tx).await?;
         changed.clone().of(account).record(tx).await?;
         Ok(Ok(account))
     })
     .await?
+}
+
+/// Withdraws every link and forgets every counted failure, as after a restore: a link may have been used since the
+/// copy was made, and what was guessed back then says nothing about today.
+pub async fn begin_anew(cx: &Cx) -> Result<(), Error> {
+    let now = cx.now;
+    cx.write("links.begin_anew", async move |tx| {
+        store::revoke_every_link(tx, now).await?;
+        store::forget_every_failure(tx).await
+    })
+    .await
+}
+
+/// How long the row of an expired link is kept, for the audit log to point to.
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Removes links that expired long ago.
+pub async fn sweep(cx: &Cx, limit: u32) -> Result<u64, Error> {
+    let before = cx.now - REMEMBERED;
+    cx.write("links.sweep", async move |tx| store::sweep_links(tx, before, limit).await).await
 }
 
 /// Withdraws a link. `false` when it cannot be used any more anyway.

@@ -5,5 +5,7 @@
 
 pub mod app;
 pub mod browser;
+pub mod program;
 pub mod server;
 pub mod shelf;
+pub mod together;
