@@ -49,7 +49,7 @@ fn a_restore_ends_every_session_and_brings_no_used_link_back() {
     for token in [&live, &rotated] {
         assert_eq!(server.refresh(token).status, 401);
     }
-    assert_ne!(server.get(&link).status, 303, "the link of the copy is withdrawn");
+    assert_ne!(server.set_up(&link, "mallory"), 303, "the link of the copy is withdrawn");
     assert_eq!(server.login("bob", PASSWORD).status, 200);
     assert_eq!(server.login("late", PASSWORD).status, 401);
     server.stop();

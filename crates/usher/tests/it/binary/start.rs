@@ -1,20 +1,8 @@
 //! The first minutes.
 
-use crate::support::program::{Home, PASSWORD, ask, mode};
+use crate::support::program::{Answer, Home, PASSWORD, ask, mode};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-
-/// Opens a setup link as a browser does, and fills the form in. Gives the last status.
-fn set_up(server: &crate::support::program::Server, link: &str, name: &str) -> u16 {
-    let taken = server.get(link);
-    if taken.status != 303 {
-        return taken.status;
-    }
-    let cookie = taken.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
-    let headers = format!("Cookie: {cookie}\r\nOrigin: http://localhost\r\n");
-    let form = format!("username={name}&password={PASSWORD}&password2={PASSWORD}");
-    server.send("POST", "/setup", "application/x-www-form-urlencoded", &headers, &form).status
-}
 
 #[test]
 fn the_first_start_makes_a_private_directory_and_a_link_that_makes_the_first_admin() {
@@ -26,7 +14,7 @@ fn the_first_start_makes_a_private_directory_and_a_link_that_makes_the_first_adm
         assert_eq!(mode(&home.data().join(file)), 0o600, "{file}");
     }
     let link = server.setup().expect("a setup link was printed");
-    assert_eq!(set_up(&server, &link, "alice"), 303);
+    assert_eq!(server.set_up(&link, "alice"), 303);
     assert_eq!(server.login("alice", PASSWORD).status, 200);
     assert!(home.run(&["user", "list"]).good().contains("alice     admin"));
     server.stop();
@@ -42,8 +30,8 @@ fn every_start_without_an_admin_prints_a_fresh_link_and_only_the_last_one_works(
     let second = home.serve();
     let new = second.setup().unwrap();
     assert_ne!(old, new);
-    assert_ne!(set_up(&second, &old, "mallory"), 303);
-    assert_eq!(set_up(&second, &new, "alice"), 303);
+    assert_ne!(second.set_up(&old, "mallory"), 303);
+    assert_eq!(second.set_up(&new, "alice"), 303);
     assert_eq!(second.login("mallory", PASSWORD).status, 401);
 }
 
@@ -77,9 +65,9 @@ fn only_the_control_socket_takes_commands() {
          Content-Length: {length}\r\n\r\n{body}"
     )
     .unwrap();
-    let answer = crate::support::program::Answer::read(&mut socket);
+    let answer = Answer::read(&mut socket);
     assert_eq!(answer.status, 200, "{answer:?}");
     let mut socket = UnixStream::connect(home.data().join("control.sock")).unwrap();
     socket.write_all(b"GET /login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    assert_eq!(crate::support::program::Answer::read(&mut socket).status, 404);
+    assert_eq!(Answer::read(&mut socket).status, 404);
 }

@@ -171,6 +171,16 @@ impl Server {
         Some(link[link.find("/setup/").unwrap()..].to_owned())
     }
 
+    /// Opens a setup link as a browser does, and fills the form in. Gives the last status: 303 when it worked.
+    pub fn set_up(&self, link: &str, name: &str) -> u16 {
+        let taken = self.get(link);
+        assert_eq!(taken.status, 303, "looking at a link tells nothing: {taken:?}");
+        let cookie = taken.header("set-cookie").unwrap().split(';').next().unwrap();
+        let headers = format!("Cookie: {cookie}\r\nOrigin: http://localhost\r\n");
+        let form = format!("username={name}&password={PASSWORD}&password2={PASSWORD}");
+        self.send("POST", "/setup", "application/x-www-form-urlencoded", &headers, &form).status
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
