@@ -148,13 +148,14 @@ async fn perform(common: &Common, env: &Strings, command: Command, begin: Begin)
 /// Does a command, in the server that runs or else here, under the same lock.
 async fn ask(common: &Common, env: &Strings, command: Command, begin: Begin) -> Result<Output, Stop> {
     let mut place = Place::find(common, Overrides::default(), env)?;
+    // The server first: root may ask one that runs as another user, whose files root has no business opening.
+    if let Some(answer) = control::ask(&place.data.join("control.sock"), &command).await? {
+        return Ok(answer?);
+    }
     let files = match begin {
         Begin::New => place.files()?,
         Begin::Existing => place.existing_files()?,
     };
-    if let Some(answer) = control::ask(&files.data.control_socket(), &command).await? {
-        return Ok(answer?);
-    }
     // The folders are the server's business: a disk that is not mounted keeps nobody from making an account.
     place.config.buckets.clear();
     let app = files.app(place.config).await?;

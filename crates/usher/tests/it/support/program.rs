@@ -157,7 +157,7 @@ impl Server {
         }
         let port = |name: &str| {
             let url = said.lines().find_map(|line| line.strip_prefix(name))?.trim();
-            let authority = url.strip_prefix("http://")?.split('/').next()?;
+            let authority = url.split_once("://")?.1.split('/').next()?;
             authority.rsplit_once(':')?.1.parse::<u16>().ok()
         };
         let address = SocketAddr::from(([127, 0, 0, 1], port("address").expect("an address was said")));
