@@ -7,6 +7,7 @@ use crate::accounts::{ChangeError, CreateError};
 use crate::gate::Refusal;
 use crate::login::links::LinkError;
 use crate::login::{LoginError, SignupError};
+use crate::media::root::OpenError;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -140,6 +141,26 @@ impl From<usher_db::Error> for Failure {
             "Something went wrong on the server. The log tells what, under this request's id.",
         )
         .caused_by(error)
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Failure {
+        match error {
+            OpenError::NotFound => Failure::not_found(),
+            OpenError::Busy => Failure::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "The server has too many files open right now. Try again in a moment.",
+            )
+            .retry(Duration::from_secs(2)),
+            OpenError::Failed(_) => Failure::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "The disk did not give this. The log tells what, under this request's id.",
+            )
+            .caused_by(error),
+        }
     }
 }
 

@@ -3,12 +3,14 @@
 use super::{assets, context, cors, csrf, failure, headers, page};
 use crate::App;
 use crate::admin::{api as admin_api, pages as admin_pages};
+use crate::cx::Cx;
 use crate::login::{api as login_api, pages as login_pages};
+use crate::media::{api as media_api, deliver, pages as media_pages};
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use http::StatusCode;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -24,7 +26,10 @@ pub fn build(app: &Arc<App>) -> Router {
     Router::new()
         .merge(pages())
         .merge(admin_pages())
+        .merge(library())
         .merge(api)
+        // The address is the credential: no cookie, no cross-site rule, and methods are refused as players expect.
+        .route("/m/{*rest}", any(deliver::deliver))
         .merge(super::openapi::routes(document))
         .route("/static/{hash}/{name}", get(assets::serve))
         .fallback(nothing_here)
@@ -51,6 +56,23 @@ fn pages() -> Router {
         .layer(from_fn(page::failures))
 }
 
+fn library() -> Router {
+    let pages = Router::new()
+        .route("/library", get(media_pages::library))
+        .route("/library/", get(|| async { page::onward("/library") }))
+        .route("/library/{*path}", get(media_pages::entry))
+        .layer(from_fn(page::failures));
+    // The player asks for this, and wants an answer it can read rather than a page to log in.
+    pages.route("/renew/{*path}", get(media_pages::renew)).layer(from_fn(csrf::protect))
+}
+
+fn media_api() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(media_api::buckets))
+        .routes(routes!(media_api::entries))
+        .layer(from_fn(csrf::protect))
+}
+
 fn api() -> OpenApiRouter {
     // The routes that a registered app's page may call from its own origin.
     let shared = OpenApiRouter::new()
@@ -60,7 +82,7 @@ fn api() -> OpenApiRouter {
         .routes(routes!(login_api::token))
         .layer(from_fn(csrf::protect))
         .layer(from_fn(cors::share));
-    OpenApiRouter::new().merge(shared).merge(admin_api())
+    OpenApiRouter::new().merge(shared).merge(admin_api()).merge(media_api())
 }
 
 fn admin_api() -> OpenApiRouter {
@@ -105,8 +127,12 @@ fn admin_pages() -> Router {
         .layer(from_fn(page::failures))
 }
 
-async fn nothing_here() -> Response {
-    failure::Failure::not_found().into_response()
+/// A program gets a problem document, a person a page with a way on.
+async fn nothing_here(cx: Cx, request: Request) -> Response {
+    let program =
+        ["/api/", "/m/", "/oauth/", "/.well-known/"].iter().any(|root| request.uri().path().starts_with(root));
+    let failure = failure::Failure::not_found().into_response();
+    if program { failure } else { page::not_found(&cx, request.headers(), failure).await }
 }
 
 async fn not_like_this() -> Response {

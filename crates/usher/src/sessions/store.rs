@@ -274,15 +274,20 @@ pub(super) async fn refresh_state(tx: &mut Tx, id: SessionId) -> Result<Option<R
     }))
 }
 
-/// Replaces the refresh token `old` by its successor; `None` when another request did so first.
-pub(super) async fn rotate(
-    tx: &mut Tx,
-    id: SessionId,
-    old: &Digest,
-    new: &Digest,
-    nonce: &str,
-    rotations: &str,
-    now: Time,
-) -> Result<Option<u32>, Error> {
-    tx.one(&ROTATE, args![id, *old, *new, nonce, rotations, now]).await?.map(|row| row.get(0)).transpose()
+/// The step from one refresh token to the next.
+pub(super) struct Rotation<'a> {
+    /// The digest of the token that was shown; the guard.
+    pub old: &'a Digest,
+    /// The digest of its successor.
+    pub new: &'a Digest,
+    /// What the successor was derived with.
+    pub nonce: &'a str,
+    /// When the last generations were used up, this one included.
+    pub rotations: &'a str,
+}
+
+/// Replaces a refresh token by its successor; `None` when another request did so first.
+pub(super) async fn rotate(tx: &mut Tx, id: SessionId, step: Rotation<'_>, now: Time) -> Result<Option<u32>, Error> {
+    let args = args![id, *step.old, *step.new, step.nonce, step.rotations, now];
+    tx.one(&ROTATE, args).await?.map(|row| row.get(0)).transpose()
 }

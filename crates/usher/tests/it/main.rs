@@ -5,5 +5,7 @@
 mod api;
 mod binary;
 mod browser;
+mod gate;
+mod statements;
 mod support;
 mod tidy;

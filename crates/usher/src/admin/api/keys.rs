@@ -65,8 +65,7 @@ pub async fn list(Admin(cx): Admin) -> Result<axum::Json<Keys>, Failure> {
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
-    /// Rotate although the next key may not be known everywhere yet: others may refuse tokens for some
-    /// minutes. For a key that has leaked.
+    /// Rotate although the next key may not be known everywhere yet: others may refuse tokens for some minutes.
     #[serde(default)]
     pub now: bool,
 }

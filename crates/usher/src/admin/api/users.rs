@@ -217,9 +217,9 @@ pub struct UserChange {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub display_name: Option<Option<String>>,
-    /// Read only to say why it is refused.
+    /// Always refused: the password of an account that exists is its owner's to choose, by a reset link.
     #[serde(default)]
-    #[schema(ignore)]
+    #[schema(value_type = Option<String>, write_only)]
     password: Option<IgnoredAny>,
 }
 
