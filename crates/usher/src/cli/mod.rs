@@ -13,6 +13,7 @@ mod group;
 mod keeping;
 mod lan;
 mod place;
+mod rekey;
 mod restore;
 mod samples;
 mod sealed_key;
@@ -121,6 +122,7 @@ async fn run(cli: Cli, env: &Strings) -> Result<(), Stop> {
         Act::Demo(arguments) => demo::run(common, arguments, env).await,
         Act::User(act) => user::run(common, act, env).await,
         Act::Group(act) => perform(common, env, group::command(act), Begin::Existing).await,
+        Act::Key(keeping::KeyAct::Rotate { master: true, .. }) => rekey::run(common, env).await,
         Act::Key(act) => perform(common, env, keeping::command(&act), Begin::Existing).await,
         Act::Config(act) => settings::run(common, act, env),
         Act::Doctor => doctor::run(common, env).await,
