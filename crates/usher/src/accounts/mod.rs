@@ -7,11 +7,14 @@
 //! Refuses: deciding from memory. Rights are read from the row or from the copy of it that carries
 //! the same version, and a change is one guarded statement.
 
+pub mod api;
 pub mod groups;
 pub mod hash;
 pub mod hasher;
 pub mod hot;
+pub mod pages;
 pub mod policy;
+pub mod profile;
 pub mod store;
 pub mod username;
 
@@ -312,7 +315,8 @@ pub async fn hold_admins(tx: &mut Tx) -> Result<(), Error> {
     store::take_guard(tx, "admins").await
 }
 
-/// The account as it stands, locked until this transaction ends.
+/// The account as it stands, locked until this transaction ends: a rule over what it owns (how many tokens,
+/// how much data) is decided by one transaction after the other.
 pub async fn hold(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {
     store::hold(tx, id).await
 }
@@ -382,6 +386,23 @@ pub async fn set_password(
     store::put_password(tx, id, encoded, now).await?;
     raise(tx, id, now).await?;
     Ok(Ok(()))
+}
+
+/// Replaces the password by its owner, if the one that was proven (`version`) is still the password.
+/// `false` when it is not: of several who change it at once, one does.
+pub async fn replace_password(
+    tx: &mut Tx,
+    id: AccountId,
+    version: i64,
+    encoded: &str,
+    now: Time,
+) -> Result<bool, Error> {
+    if !store::replace_password(tx, id, version, encoded, now).await? {
+        return Ok(false);
+    }
+    store::set_must_change(tx, id, None).await?;
+    raise(tx, id, now).await?;
+    Ok(true)
 }
 
 /// Raises the rights version and tells everybody who holds an older copy.
