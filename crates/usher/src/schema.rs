@@ -15,7 +15,9 @@ pub static MIGRATIONS: &[Migration] = &[
 pub fn statements() -> Vec<&'static Statement> {
     [
         crate::accounts::store::STATEMENTS,
+        crate::accounts::store::groups::STATEMENTS,
         crate::audit::store::STATEMENTS,
+        crate::installation::STATEMENTS,
         crate::login::store::STATEMENTS,
         crate::media::store::STATEMENTS,
         crate::sessions::store::STATEMENTS,

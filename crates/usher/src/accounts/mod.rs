@@ -7,12 +7,15 @@
 //! Refuses: deciding from memory. Rights are read from the row or from the copy of it that carries
 //! the same version, and a change is one guarded statement.
 
+pub mod groups;
 pub mod hash;
 pub mod hasher;
 pub mod hot;
 pub mod policy;
 pub mod store;
 pub mod username;
+
+pub use store::{buckets_of, find, find_by_key, groups_of, key_of, list, set_display_name};
 
 use crate::id::{AccountId, GroupId};
 use crate::time::Time;
@@ -300,6 +303,26 @@ pub async fn set_standing(
     }
     raise(tx, id, now).await?;
     Ok(Ok(()))
+}
+
+/// Takes the rule of the last admin for this transaction: whoever changes roles and standings waits for its end.
+///
+/// For acts that touch other rows before they come to the admins; taken first by everybody, it cannot deadlock.
+pub async fn hold_admins(tx: &mut Tx) -> Result<(), Error> {
+    store::take_guard(tx, "admins").await
+}
+
+/// The account as it stands, locked until this transaction ends.
+pub async fn hold(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {
+    store::hold(tx, id).await
+}
+
+/// The account's own buckets as they stand in this transaction.
+pub async fn own_buckets(tx: &mut Tx, account: &Account) -> Result<Buckets, Error> {
+    if account.every_bucket {
+        return Ok(Buckets::Every);
+    }
+    Ok(Buckets::from_names(store::buckets_held(tx, &account.id.to_string()).await?))
 }
 
 /// Removes an account and, by the tables' own rules, everything that belongs to it.

@@ -1,5 +1,7 @@
 //! The statements of accounts, groups and passwords.
 
+pub mod groups;
+
 use super::{Account, Buckets, Group, NewAccount, Rights, Role, Standing};
 use crate::id::{AccountId, GroupId};
 use crate::time::Time;
@@ -29,6 +31,10 @@ statements! {
     LIST: Scan = "SELECT id, username, email, display_name, role, disabled_at, verified_at, must_change_at, created_at, \
         last_login_at, every_bucket_at, ver FROM accounts WHERE username_key > $1 AND username_key LIKE $2 ESCAPE '!' \
         ORDER BY username_key LIMIT $3";
+    // Locks the account until the commit, and reads it as it stands then.
+    HOLD: Write = "UPDATE accounts SET ver = ver WHERE id = $1 RETURNING id, username, email, display_name, role, disabled_at, \
+        verified_at, must_change_at, created_at, last_login_at, every_bucket_at, ver";
+    SET_DISPLAY_NAME: Write = "UPDATE accounts SET display_name = $2 WHERE id = $1";
     KEY_OF: Point = "SELECT username_key FROM accounts WHERE id = $1";
     COUNT_USABLE_ADMINS: Point = "SELECT CAST(count(*) AS BIGINT) FROM accounts WHERE role = 'admin' AND disabled_at IS NULL";
     SET_ROLE: Write = "UPDATE accounts SET role = $2 WHERE id = $1";
@@ -185,6 +191,19 @@ pub(super) async fn set_standing(tx: &mut Tx, id: AccountId, standing: Standing)
         Standing::Disabled { at } => Some(at),
     };
     Ok(tx.execute(&SET_DISABLED, args![id, disabled_at]).await? == 1)
+}
+
+pub(super) async fn hold(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {
+    tx.one(&HOLD, args![id]).await?.as_ref().map(account).transpose()
+}
+
+/// Sets how pages address the account's owner, which is no right and raises nothing.
+pub async fn set_display_name(tx: &mut Tx, id: AccountId, name: Option<&str>) -> Result<(), Error> {
+    tx.execute(&SET_DISPLAY_NAME, args![id, name]).await.map(|_| ())
+}
+
+pub(super) async fn buckets_held(tx: &mut Tx, holder: &str) -> Result<BTreeSet<String>, Error> {
+    tx.all(&BUCKETS_OF, args![holder]).await?.iter().map(|row| row.get(0)).collect()
 }
 
 pub(super) async fn set_must_change(tx: &mut Tx, id: AccountId, at: Option<Time>) -> Result<bool, Error> {

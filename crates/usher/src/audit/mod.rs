@@ -6,6 +6,8 @@
 
 pub mod store;
 
+pub use store::list;
+
 use crate::cx::Cx;
 use crate::id::{AccountId, EventId, SessionId};
 use crate::time::Time;
@@ -197,6 +199,16 @@ pub struct Filter {
     pub since: Option<Time>,
     /// Only events before this one: the last of the page before.
     pub before: Option<EventId>,
+}
+
+/// Removes events whose retention is over.
+pub async fn forget(cx: &Cx, limit: u32) -> Result<u64, Error> {
+    let before = (cx.now - cx.app.config.audit.retain).0.max(0).cast_unsigned();
+    // The smallest id of that instant (RFC 9562 section 5.7): 48 bits of milliseconds, then nothing.
+    let mut smallest = [0; 16];
+    smallest[..6].copy_from_slice(&before.to_be_bytes()[2..]);
+    let before = EventId::from_bytes(smallest);
+    cx.write("audit.forget", async move |tx| store::forget(tx, before, limit).await).await
 }
 
 #[cfg(test)]

@@ -140,6 +140,29 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
     }
 }
 
+/// The fields of a form in which a name may be repeated.
+pub struct Pairs(Vec<(String, String)>);
+
+impl Pairs {
+    /// The first value of this name; empty when there is none, as of a text field left out.
+    pub fn first(&self, name: &str) -> &str {
+        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// Every value of this name, in order: the boxes that were ticked.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Pairs {
+    type Rejection = Failure;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let Form(pairs) = Form::<Vec<(String, String)>>::from_request(request, state).await?;
+        Ok(Pairs(pairs))
+    }
+}
+
 fn unreadable(status: StatusCode) -> Failure {
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         Failure::new(status, "payload_too_large", "The body is larger than this route takes.")

@@ -7,6 +7,7 @@ use crate::accounts::{ChangeError, CreateError};
 use crate::gate::Refusal;
 use crate::login::links::LinkError;
 use crate::login::{LoginError, SignupError};
+use crate::media::root::OpenError;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -143,6 +144,26 @@ impl From<usher_db::Error> for Failure {
     }
 }
 
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Failure {
+        match error {
+            OpenError::NotFound => Failure::not_found(),
+            OpenError::Busy => Failure::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "The server has too many files open right now. Try again in a moment.",
+            )
+            .retry(Duration::from_secs(2)),
+            OpenError::Failed(_) => Failure::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "The disk did not give this. The log tells what, under this request's id.",
+            )
+            .caused_by(error),
+        }
+    }
+}
+
 impl From<crate::tokens::SigningFailed> for Failure {
     fn from(error: crate::tokens::SigningFailed) -> Failure {
         Failure::new(
@@ -151,6 +172,20 @@ impl From<crate::tokens::SigningFailed> for Failure {
             "Something went wrong on the server. The log tells what, under this request's id.",
         )
         .caused_by(error)
+    }
+}
+
+impl From<crate::tokens::live::KeysError> for Failure {
+    fn from(error: crate::tokens::live::KeysError) -> Failure {
+        match error {
+            crate::tokens::live::KeysError::Storage(error) => error.into(),
+            other => Failure::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something went wrong on the server. The log tells what, under this request's id.",
+            )
+            .caused_by(other),
+        }
     }
 }
 

@@ -2,12 +2,15 @@
 
 use super::{assets, context, cors, csrf, failure, headers, page};
 use crate::App;
+use crate::admin::{api as admin_api, pages as admin_pages};
+use crate::cx::Cx;
 use crate::login::{api as login_api, pages as login_pages};
+use crate::media::{api as media_api, deliver, pages as media_pages};
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get, post};
 use http::StatusCode;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -22,7 +25,11 @@ pub fn build(app: &Arc<App>) -> Router {
     let (api, document) = api().split_for_parts();
     Router::new()
         .merge(pages())
+        .merge(admin_pages())
+        .merge(library())
         .merge(api)
+        // The address is the credential: no cookie, no cross-site rule, and methods are refused as players expect.
+        .route("/m/{*rest}", any(deliver::deliver))
         .merge(super::openapi::routes(document))
         .route("/static/{hash}/{name}", get(assets::serve))
         .fallback(nothing_here)
@@ -49,6 +56,23 @@ fn pages() -> Router {
         .layer(from_fn(page::failures))
 }
 
+fn library() -> Router {
+    let pages = Router::new()
+        .route("/library", get(media_pages::library))
+        .route("/library/", get(|| async { page::onward("/library") }))
+        .route("/library/{*path}", get(media_pages::entry))
+        .layer(from_fn(page::failures));
+    // The player asks for this, and wants an answer it can read rather than a page to log in.
+    pages.route("/renew/{*path}", get(media_pages::renew)).layer(from_fn(csrf::protect))
+}
+
+fn media_api() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(media_api::buckets))
+        .routes(routes!(media_api::entries))
+        .layer(from_fn(csrf::protect))
+}
+
 fn api() -> OpenApiRouter {
     // The routes that a registered app's page may call from its own origin.
     let shared = OpenApiRouter::new()
@@ -58,11 +82,57 @@ fn api() -> OpenApiRouter {
         .routes(routes!(login_api::token))
         .layer(from_fn(csrf::protect))
         .layer(from_fn(cors::share));
-    OpenApiRouter::new().merge(shared)
+    OpenApiRouter::new().merge(shared).merge(admin_api()).merge(media_api())
 }
 
-async fn nothing_here() -> Response {
-    failure::Failure::not_found().into_response()
+fn admin_api() -> OpenApiRouter {
+    use admin_api::{audit, groups, invites, keys, users};
+    OpenApiRouter::new()
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::show, users::change, users::remove))
+        .routes(routes!(users::reset_link))
+        .routes(routes!(users::end_sessions))
+        .routes(routes!(users::list_sessions))
+        .routes(routes!(users::end_session))
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::show, groups::change, groups::remove))
+        .routes(routes!(groups::add_member, groups::remove_member))
+        .routes(routes!(invites::list, invites::create))
+        .routes(routes!(invites::revoke))
+        .routes(routes!(audit::list))
+        .routes(routes!(keys::list))
+        .routes(routes!(keys::rotate))
+        .layer(from_fn(csrf::protect))
+}
+
+fn admin_pages() -> Router {
+    use admin_pages::{accounts, audit, groups, invites};
+    Router::new()
+        .route("/admin", get(admin_pages::begin))
+        .route("/admin/accounts", get(accounts::list).post(accounts::create))
+        .route("/admin/accounts/{id}", get(accounts::edit).post(accounts::save))
+        .route("/admin/accounts/{id}/end-sessions", post(accounts::end_sessions))
+        .route("/admin/accounts/{id}/sessions/{session}/end", post(accounts::end_session))
+        .route("/admin/accounts/{id}/reset-link", post(accounts::reset_link))
+        .route("/admin/accounts/{id}/delete", post(accounts::delete))
+        .route("/admin/groups", get(groups::list).post(groups::create))
+        .route("/admin/groups/{id}", get(groups::edit).post(groups::save))
+        .route("/admin/groups/{id}/members", post(groups::add_member))
+        .route("/admin/groups/{id}/members/{account}/remove", post(groups::remove_member))
+        .route("/admin/groups/{id}/delete", post(groups::delete))
+        .route("/admin/invites", get(invites::list).post(invites::create))
+        .route("/admin/invites/{id}/revoke", post(invites::revoke))
+        .route("/admin/audit", get(audit::list))
+        .layer(from_fn(csrf::protect))
+        .layer(from_fn(page::failures))
+}
+
+/// A program gets a problem document, a person a page with a way on.
+async fn nothing_here(cx: Cx, request: Request) -> Response {
+    let program =
+        ["/api/", "/m/", "/oauth/", "/.well-known/"].iter().any(|root| request.uri().path().starts_with(root));
+    let failure = failure::Failure::not_found().into_response();
+    if program { failure } else { page::not_found(&cx, request.headers(), failure).await }
 }
 
 async fn not_like_this() -> Response {

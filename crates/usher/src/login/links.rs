@@ -14,7 +14,7 @@ use crate::sessions::{self, EndReason, Which};
 use crate::time::Time;
 use std::str::FromStr;
 use std::time::Duration;
-use usher_db::Error;
+use usher_db::{Error, Tx};
 use zeroize::Zeroizing;
 
 /// What a link is for.
@@ -112,33 +112,117 @@ pub enum LinkError {
     Storage(#[from] Error),
 }
 
-/// Makes a link. A new setup link replaces the one before.
-pub async fn make(cx: &Cx, kind: Kind, account: Option<AccountId>, note: &str) -> Result<MadeLink, Error> {
-    let secret = Plain::mint(kind.secret(), &cx.app.rng);
-    let digest = secret.digest();
-    let link = Link {
-        id: LinkId::new(cx.now, &cx.app.rng),
-        kind,
-        account,
-        note: note.to_owned(),
-        made_at: cx.now,
-        expires_at: cx.now + kind.life(),
-    };
-    let made_by = cx.caller.as_ref().map(|caller| caller.account());
-    let mut entry = Entry::new(cx, Event::LinkCreated, Outcome::Done).target(link.id).detail(kind.word());
-    if let Some(account) = account {
-        entry = entry.of(account);
-    }
-    let (row, now) = (link.clone(), cx.now);
-    cx.write("links.make", async move |tx| {
-        if kind == Kind::Setup {
-            store::revoke_kind(tx, kind, now).await?;
+/// A link that is about to exist: drawn before the write that makes it.
+#[derive(Clone, Debug)]
+pub struct NewLink {
+    made: MadeLink,
+    digest: Digest,
+    made_by: Option<AccountId>,
+    entry: Entry,
+}
+
+impl NewLink {
+    /// Draws a link's secret, for this caller to hand out.
+    pub fn draw(cx: &Cx, kind: Kind, account: Option<AccountId>, note: &str) -> NewLink {
+        let secret = Plain::mint(kind.secret(), &cx.app.rng);
+        let link = Link {
+            id: LinkId::new(cx.now, &cx.app.rng),
+            kind,
+            account,
+            note: note.to_owned(),
+            made_at: cx.now,
+            expires_at: cx.now + kind.life(),
+        };
+        let mut entry = Entry::new(cx, Event::LinkCreated, Outcome::Done).target(link.id).detail(kind.word());
+        if let Some(account) = account {
+            entry = entry.of(account);
         }
-        store::insert_link(tx, &row, &digest, made_by).await?;
-        entry.record(tx).await
-    })
-    .await?;
-    Ok(MadeLink { link, path: Zeroizing::new(format!("{}/{}", kind.page(), secret.expose())) })
+        NewLink {
+            digest: secret.digest(),
+            made_by: cx.caller.as_ref().map(|caller| caller.account()),
+            made: MadeLink { link, path: Zeroizing::new(format!("{}/{}", kind.page(), secret.expose())) },
+            entry,
+        }
+    }
+
+    /// Writes the link with the transaction it belongs to. A new setup link replaces the one before, and
+    /// a new reset link the account's.
+    pub async fn insert(&self, tx: &mut Tx, now: Time) -> Result<(), Error> {
+        let link = &self.made.link;
+        match (link.kind, link.account) {
+            (Kind::Setup, _) => store::revoke_kind(tx, Kind::Setup, now).await?,
+            (Kind::Reset, Some(account)) => store::revoke_links_of(tx, account, now).await?,
+            _ => {}
+        }
+        store::insert_link(tx, link, &self.digest, self.made_by).await?;
+        self.entry.record(tx).await
+    }
+
+    /// The link with its secret, for the one answer that shows it.
+    pub fn into_made(self) -> MadeLink {
+        self.made
+    }
+}
+
+/// Makes a link in a transaction of its own.
+pub async fn make(cx: &Cx, kind: Kind, account: Option<AccountId>, note: &str) -> Result<MadeLink, Error> {
+    let new = NewLink::draw(cx, kind, account, note);
+    let (row, now) = (new.clone(), cx.now);
+    cx.write("links.make", async move |tx| row.insert(tx, now).await).await?;
+    Ok(new.into_made())
+}
+
+/// Withdraws the links that an account could still use, as when it is shut out.
+pub async fn withdraw_of(tx: &mut Tx, account: AccountId, now: Time) -> Result<(), Error> {
+    store::revoke_links_of(tx, account, now).await
+}
+
+/// Withdraws the links that an account made for others: who is no admin any more lets nobody in.
+pub async fn withdraw_made_by(tx: &mut Tx, account: AccountId, now: Time) -> Result<(), Error> {
+    store::revoke_links_made_by(tx, account, now).await
+}
+
+/// What became of an invitation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It can be used.
+    Open,
+    /// It made an account.
+    Used {
+        /// When.
+        at: Time,
+        /// Which; unknown for links that were used before this was kept.
+        by: Option<AccountId>,
+    },
+    /// It was withdrawn.
+    Revoked {
+        /// When.
+        at: Time,
+    },
+    /// Nobody used it in time.
+    Expired,
+}
+
+/// An invitation in a list.
+#[derive(Clone, Debug)]
+pub struct Invite {
+    /// The public id.
+    pub id: LinkId,
+    /// What its maker wrote beside it.
+    pub note: String,
+    /// Who made it.
+    pub made_by: Option<AccountId>,
+    /// When.
+    pub made_at: Time,
+    /// When it ends or ended by itself.
+    pub expires_at: Time,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// The latest invitations, newest first.
+pub async fn invites(cx: &Cx, limit: u32) -> Result<Vec<Invite>, Error> {
+    store::list_invites(&cx.app.db, cx.now, limit).await
 }
 
 fn digest(kind: Kind, token: &str) -> Option<Digest> {
@@ -184,6 +268,7 @@ pub async fn create_account(
         if let Err(error) = accounts::create(tx, &new, now).await? {
             return Ok(tx.undo(Err(LinkError::Create(error))));
         }
+        store::used_by(tx, link.id, id).await?;
         used.clone().target(link.id).record(tx).await?;
         created.record(tx).await?;
         Ok(Ok(id))
@@ -211,6 +296,26 @@ pub async fn reset_password(cx: &Cx, token: &str, password: String) -> Result<Ac
         Ok(Ok(account))
     })
     .await?
+}
+
+/// Withdraws every link and forgets every counted failure, as after a restore: a link may have been used since the
+/// copy was made, and what was guessed back then says nothing about today.
+pub async fn begin_anew(cx: &Cx) -> Result<(), Error> {
+    let now = cx.now;
+    cx.write("links.begin_anew", async move |tx| {
+        store::revoke_every_link(tx, now).await?;
+        store::forget_every_failure(tx).await
+    })
+    .await
+}
+
+/// How long the row of an expired link is kept, for the audit log to point to.
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Removes links that expired long ago.
+pub async fn sweep(cx: &Cx, limit: u32) -> Result<u64, Error> {
+    let before = cx.now - REMEMBERED;
+    cx.write("links.sweep", async move |tx| store::sweep_links(tx, before, limit).await).await
 }
 
 /// Withdraws a link. `false` when it cannot be used any more anyway.

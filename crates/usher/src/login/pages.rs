@@ -253,7 +253,7 @@ async fn signup_state(
     let invited = carried(cx, headers, LinkKind::Invite).await?.is_some();
     Ok(match cx.app.config.accounts.signup {
         Signup::Open => SignupState::Form { username, problems, invited },
-        Signup::Invite | Signup::Off if invited => SignupState::Form { username, problems, invited },
+        Signup::Invite if invited => SignupState::Form { username, problems, invited },
         Signup::Invite | Signup::Off => SignupState::Closed,
     })
 }
@@ -265,7 +265,12 @@ fn signup_form(cx: &Cx, status: StatusCode, state: SignupState) -> Response {
 /// Makes an account and logs its owner in.
 pub async fn signup(cx: Cx, headers: HeaderMap, Form(form): Form<NewAccountForm>) -> Result<Response, Failure> {
     let link = carried(&cx, &headers, LinkKind::Invite).await?;
-    if link.is_none() && cx.app.config.accounts.signup != Signup::Open {
+    let allowed = match cx.app.config.accounts.signup {
+        Signup::Open => true,
+        Signup::Invite => link.is_some(),
+        Signup::Off => false,
+    };
+    if !allowed {
         return Ok(signup_form(&cx, StatusCode::FORBIDDEN, SignupState::Closed));
     }
     let (username, hash) = match form.check(&cx).await? {

@@ -1,6 +1,6 @@
 //! The statements of failed logins and single-use links.
 
-use super::links::{Kind, Link};
+use super::links::{Fate, Invite, Kind, Link};
 use crate::id::{AccountId, LinkId};
 use crate::secret::Digest;
 use crate::time::Time;
@@ -13,6 +13,7 @@ statements! {
         ELSE login_failures.failures + 1 END, last_at = excluded.last_at RETURNING failures";
     BLOCK: Write = "UPDATE login_failures SET blocked_until = $2 WHERE subject = $1";
     FORGET_FAILURES: Write = "DELETE FROM login_failures WHERE subject = $1";
+    FORGET_EVERY_FAILURE: Write = "DELETE FROM login_failures";
     SWEEP: Write = "DELETE FROM login_failures WHERE subject IN \
         (SELECT subject FROM login_failures WHERE last_at < $1 AND blocked_until < $1 LIMIT $2)";
     INSERT_LINK: Write = "INSERT INTO links (id, kind, digest, account_id, made_by, note, made_at, expires_at) \
@@ -24,9 +25,13 @@ statements! {
         AND revoked_at IS NULL AND expires_at > $3 RETURNING id, kind, account_id, note, made_at, expires_at";
     LIST_LINKS: Scan = "SELECT id, kind, account_id, note, made_at, expires_at FROM links \
         WHERE kind = $1 AND used_at IS NULL AND revoked_at IS NULL AND expires_at > $2 ORDER BY id DESC LIMIT 500";
+    LIST_INVITES: Scan = "SELECT id, note, made_by, made_at, expires_at, used_at, account_id, revoked_at FROM links \
+        WHERE kind = 'invite' ORDER BY id DESC LIMIT $1";
+    USED_BY: Write = "UPDATE links SET account_id = $2 WHERE id = $1";
     REVOKE_LINK: Write = "UPDATE links SET revoked_at = $2 WHERE id = $1 AND used_at IS NULL AND revoked_at IS NULL";
     REVOKE_KIND: Write = "UPDATE links SET revoked_at = $2 WHERE kind = $1 AND used_at IS NULL AND revoked_at IS NULL";
     REVOKE_OF_ACCOUNT: Write = "UPDATE links SET revoked_at = $2 WHERE account_id = $1 AND used_at IS NULL AND revoked_at IS NULL";
+    REVOKE_MADE_BY: Write = "UPDATE links SET revoked_at = $2 WHERE made_by = $1 AND used_at IS NULL AND revoked_at IS NULL";
     REVOKE_ALL: Write = "UPDATE links SET revoked_at = $1 WHERE used_at IS NULL AND revoked_at IS NULL";
     SWEEP_LINKS: Write = "DELETE FROM links WHERE id IN (SELECT id FROM links WHERE expires_at < $1 LIMIT $2)";
 }
@@ -61,6 +66,10 @@ pub(super) async fn block(tx: &mut Tx, subject: &str, until: Time) -> Result<(),
 /// Forgets the failures of an account: by its own success, a reset, or an admin.
 pub async fn forget_failures(tx: &mut Tx, subject: &str) -> Result<(), Error> {
     tx.execute(&FORGET_FAILURES, args![subject]).await.map(|_| ())
+}
+
+pub(super) async fn forget_every_failure(tx: &mut Tx) -> Result<(), Error> {
+    tx.execute(&FORGET_EVERY_FAILURE, args![]).await.map(|_| ())
 }
 
 pub(super) async fn sweep(tx: &mut Tx, before: Time, limit: u32) -> Result<u64, Error> {
@@ -114,6 +123,34 @@ pub async fn list_links(db: &Db, kind: Kind, now: Time) -> Result<Vec<Link>, Err
     db.all(&LIST_LINKS, args![kind.word(), now]).await?.iter().map(link).collect()
 }
 
+/// Notes whose account a link made.
+pub(super) async fn used_by(tx: &mut Tx, id: LinkId, account: AccountId) -> Result<(), Error> {
+    tx.execute(&USED_BY, args![id, account]).await.map(|_| ())
+}
+
+fn invite(row: &Row, now: Time) -> Result<Invite, Error> {
+    let expires_at: Time = row.get(4)?;
+    let fate = match (row.get::<Option<Time>>(5)?, row.get::<Option<Time>>(7)?) {
+        (Some(at), _) => Fate::Used { at, by: row.get(6)? },
+        (None, Some(at)) => Fate::Revoked { at },
+        (None, None) if expires_at <= now => Fate::Expired,
+        (None, None) => Fate::Open,
+    };
+    Ok(Invite {
+        id: row.get(0)?,
+        note: row.get::<Option<String>>(1)?.unwrap_or_default(),
+        made_by: row.get(2)?,
+        made_at: row.get(3)?,
+        expires_at,
+        fate,
+    })
+}
+
+/// The latest invitations, whatever became of them, newest first.
+pub(super) async fn list_invites(db: &Db, now: Time, limit: u32) -> Result<Vec<Invite>, Error> {
+    db.all(&LIST_INVITES, args![limit]).await?.iter().map(|row| invite(row, now)).collect()
+}
+
 /// Withdraws a link. `false` when it was used or withdrawn before.
 pub async fn revoke_link(tx: &mut Tx, id: LinkId, now: Time) -> Result<bool, Error> {
     Ok(tx.execute(&REVOKE_LINK, args![id, now]).await? == 1)
@@ -126,6 +163,11 @@ pub(super) async fn revoke_kind(tx: &mut Tx, kind: Kind, now: Time) -> Result<()
 /// Withdraws the links of an account.
 pub async fn revoke_links_of(tx: &mut Tx, account: AccountId, now: Time) -> Result<(), Error> {
     tx.execute(&REVOKE_OF_ACCOUNT, args![account, now]).await.map(|_| ())
+}
+
+/// Withdraws the links that an account made.
+pub(super) async fn revoke_links_made_by(tx: &mut Tx, account: AccountId, now: Time) -> Result<(), Error> {
+    tx.execute(&REVOKE_MADE_BY, args![account, now]).await.map(|_| ())
 }
 
 /// Withdraws every link there is, as after a restore.

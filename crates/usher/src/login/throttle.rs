@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use usher_db::Error;
+use usher_db::{Error, Tx};
 
 /// How long an attempt waits that comes from an address with many failures.
 const PACE: Duration = Duration::from_secs(1);
@@ -36,10 +36,14 @@ impl Subjects {
     /// The subjects of an attempt for `name` from `address`.
     pub fn of(name: &str, address: IpAddr) -> Subjects {
         Subjects {
-            account: format!("account:{}", Digest::of(name.as_bytes())),
+            account: Subjects::account_of(name),
             address: format!("address:{address}"),
             network: format!("network:{}", crate::net::network_of(address)),
         }
+    }
+
+    fn account_of(name: &str) -> String {
+        format!("account:{}", Digest::of(name.as_bytes()))
     }
 }
 
@@ -143,6 +147,12 @@ pub async fn count_signup(cx: &Cx) -> Result<(), SignupError> {
         .write("login.count_signup", async move |tx| store::count(tx, &subject, now, now - rules.window).await)
         .await?;
     if made > i64::from(rules.signups_per_address) { Err(SignupError::RateLimited(rules.window)) } else { Ok(()) }
+}
+
+/// Forgets the failures of an account, by an admin's word: its owner may try again at once.
+pub async fn forgive(tx: &mut Tx, username: &str) -> Result<(), Error> {
+    let key = crate::accounts::username::lookup_key(username).unwrap_or_default();
+    store::forget_failures(tx, &Subjects::account_of(&key)).await
 }
 
 /// Forgets failures that no longer count.

@@ -15,6 +15,8 @@ pub mod hot;
 pub mod refresh;
 pub mod store;
 
+pub use store::{find, list_live};
+
 use crate::cx::Cx;
 use crate::id::{AccountId, SessionId};
 use crate::secret::{Digest, Rng};
@@ -293,14 +295,44 @@ pub async fn flush_uses(cx: &Cx) -> Result<usize, Error> {
 /// it judges the times themselves.
 pub async fn sweep(cx: &Cx, limit: u32) -> Result<usize, Error> {
     let now = cx.now;
+    let expired = store::expired(&cx.app.db, limit, now).await?;
+    if expired.is_empty() {
+        return Ok(0);
+    }
     cx.write("sessions.sweep", async move |tx| {
-        let ended = store::end_expired(tx, limit, now).await?;
+        let mut count = 0;
+        for id in &expired {
+            if let Some(one) = store::end_expired(tx, *id, now).await? {
+                hot::announce_end(tx, one.id, one.grant, now);
+                count += 1;
+            }
+        }
+        Ok(count)
+    })
+    .await
+}
+
+/// Ends up to `limit` of all the sessions there are, as after a restore. Returns how many.
+pub async fn end_some(cx: &Cx, reason: EndReason, limit: u32) -> Result<usize, Error> {
+    let now = cx.now;
+    cx.write("sessions.end_some", async move |tx| {
+        let ended = store::end_some(tx, reason, limit, now).await?;
         for one in &ended {
             hot::announce_end(tx, one.id, one.grant, now);
         }
         Ok(ended.len())
     })
     .await
+}
+
+/// How long the row of an ended session is kept, for those who ask what happened.
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Removes sessions that ended long ago and keep no data.
+pub async fn forget(cx: &Cx, limit: u32) -> Result<usize, Error> {
+    let before = cx.now - REMEMBERED;
+    let gone = cx.write("sessions.forget", async move |tx| store::forget(tx, before, limit).await).await?;
+    Ok(usize::try_from(gone).unwrap_or(usize::MAX))
 }
 
 /// Gives a session a new cookie secret after a new proof. The old cookie is refused from the commit on.

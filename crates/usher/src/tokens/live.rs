@@ -52,6 +52,8 @@ struct InUse {
 pub struct Keys {
     issuer: String,
     in_use: ArcSwap<InUse>,
+    /// Held from reading the rows to putting them in use, so that an older reading is never put over a newer one.
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl Keys {
@@ -74,7 +76,7 @@ impl Keys {
             }
         };
         let in_use = ArcSwap::from_pointee(in_use(ring, &issuer, now));
-        Ok(Keys { issuer, in_use })
+        Ok(Keys { issuer, in_use, reading: tokio::sync::Mutex::default() })
     }
 
     /// Who issues: the `iss` of every token.
@@ -105,6 +107,7 @@ impl Keys {
 
     /// Reads the rows again, after another node or a command rotated them, or when a retired key's time is over.
     pub async fn reload(&self, db: &Db, vault: &Vault, now: Time) -> Result<(), KeysError> {
+        let _reading = self.reading.lock().await;
         let algorithm = self.in_use.load().ring.signing().algorithm();
         if let Some(ring) = read_ring(db, vault, algorithm).await? {
             self.in_use.store(Arc::new(in_use(ring, &self.issuer, now)));
@@ -212,6 +215,8 @@ pub fn rules(cx: &Cx) -> RotationRules {
 }
 
 /// Makes the next key current and publishes a fresh one in its place.
+///
+/// Of several rotations at once, on one node or many, one happens; the others are too soon after it.
 pub async fn rotate(cx: &Cx, now_anyway: bool) -> Result<String, KeysError> {
     let app = &cx.app;
     let before = app.keys.in_use.load_full();
@@ -230,19 +235,24 @@ pub async fn rotate(cx: &Cx, now_anyway: bool) -> Result<String, KeysError> {
     let kid = ring.signing().kid().to_owned();
     let entry = crate::audit::Entry::new(cx, crate::audit::Event::KeyRotated, crate::audit::Outcome::Done).target(&kid);
     let (announced, now) = (kid.clone(), cx.now);
-    cx.write("keys.rotate", async move |tx| {
-        for row in &rows {
-            store::put_signing_key(tx, row).await?;
-        }
-        for kid in &gone {
-            store::drop_signing_key(tx, kid).await?;
-        }
-        tx.announce(ROTATED, &announced, String::new(), now.0);
-        entry.record(tx).await
-    })
-    .await?;
+    let rotated = cx
+        .write("keys.rotate", async move |tx| {
+            if !store::promote_signing_key(tx, &announced, now).await? {
+                return Ok(false);
+            }
+            for row in &rows {
+                store::put_signing_key(tx, row).await?;
+            }
+            for kid in &gone {
+                store::drop_signing_key(tx, kid).await?;
+            }
+            tx.announce(ROTATED, &announced, String::new(), now.0);
+            entry.record(tx).await?;
+            Ok(true)
+        })
+        .await?;
     app.keys.reload(&app.db, &app.vault, cx.now).await?;
-    Ok(kid)
+    if rotated { Ok(kid) } else { Err(TooSoon { ready_at: cx.now + rules(cx).cache_for }.into()) }
 }
 
 /// Whether a change says that the keys must be read again.

@@ -200,6 +200,19 @@ pub async fn revoke_all(tx: &mut Tx, account: AccountId, now: Time) -> Result<us
     Ok(revoked.len())
 }
 
+/// Revokes up to `limit` of all the tokens there are, as after a restore. Returns how many.
+pub async fn revoke_some(cx: &Cx, limit: u32) -> Result<usize, Error> {
+    let now = cx.now;
+    cx.write("tokens.revoke_some_personal", async move |tx| {
+        let revoked = store::revoke_some_personal(tx, limit, now).await?;
+        for (id, grant) in &revoked {
+            tx.announce(REVOKED, id, grant.to_string(), now.0);
+        }
+        Ok(revoked.len())
+    })
+    .await
+}
+
 /// Writes down the last uses that memory has seen.
 pub async fn flush_uses(cx: &Cx) -> Result<usize, Error> {
     let uses = cx.app.personal.take_uses();

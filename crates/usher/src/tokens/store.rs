@@ -11,6 +11,8 @@ statements! {
     PUT_SIGNING_KEY: Write = "INSERT INTO signing_keys (kid, algorithm, sealed, state, made_at, state_at, until) \
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (kid) DO UPDATE SET state = excluded.state, \
         state_at = excluded.state_at, until = excluded.until";
+    // The guard lets one of several rotations through: for the others the key waits no more.
+    PROMOTE_SIGNING_KEY: Write = "UPDATE signing_keys SET state = 'current', state_at = $2 WHERE kid = $1 AND state = 'next'";
     DROP_SIGNING_KEY: Write = "DELETE FROM signing_keys WHERE kid = $1";
     MAC_KEYS: Scan = "SELECT purpose, kid, sealed FROM mac_keys ORDER BY purpose, made_at DESC, kid DESC";
     PUT_MAC_KEY: Write = "INSERT INTO mac_keys (purpose, kid, sealed, made_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
@@ -26,6 +28,8 @@ statements! {
         RETURNING grant_id";
     REVOKE_ALL_PERSONAL: Write = "UPDATE personal_tokens SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL \
         RETURNING id, grant_id";
+    REVOKE_SOME_PERSONAL: Write = "UPDATE personal_tokens SET revoked_at = $1 WHERE id IN \
+        (SELECT id FROM personal_tokens WHERE revoked_at IS NULL LIMIT $2) RETURNING id, grant_id";
     TOUCH_PERSONAL: Write = "UPDATE personal_tokens SET last_used_at = $2 WHERE id = $1";
 }
 
@@ -82,6 +86,11 @@ pub async fn put_signing_key(tx: &mut Tx, key: &SigningKeyRow) -> Result<(), Err
     )
     .await
     .map(|_| ())
+}
+
+/// Makes the waiting key the one that signs. `false` when it waits no more.
+pub async fn promote_signing_key(tx: &mut Tx, kid: &str, now: Time) -> Result<bool, Error> {
+    Ok(tx.execute(&PROMOTE_SIGNING_KEY, args![kid, now]).await? == 1)
 }
 
 /// Forgets a key whose last token has expired.
@@ -170,6 +179,15 @@ pub(super) async fn revoke_all_personal(
     now: Time,
 ) -> Result<Vec<(PersonalTokenId, i64)>, Error> {
     let rows = tx.all(&REVOKE_ALL_PERSONAL, args![account, now]).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
+pub(super) async fn revoke_some_personal(
+    tx: &mut Tx,
+    limit: u32,
+    now: Time,
+) -> Result<Vec<(PersonalTokenId, i64)>, Error> {
+    let rows = tx.all(&REVOKE_SOME_PERSONAL, args![now, limit]).await?;
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
 

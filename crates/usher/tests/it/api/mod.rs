@@ -1,6 +1,16 @@
 //! What the server answers, endpoint by endpoint, through its front door.
 
+mod admin_pages;
+mod audit;
 mod doors;
+mod entries;
+mod library;
+mod groups;
+mod invites;
+mod keys;
 mod login;
 mod logout;
+mod media;
 mod refresh;
+mod transfers;
+mod users;

@@ -1,0 +1,230 @@
+//! Groups: named sets of accounts that carry rights.
+//!
+//! What a group gives is part of what its members may do, so every change of a group raises the rights
+//! version of everybody it concerns, in the commit that makes the change.
+
+use super::{Buckets, Group, hold, raise, raise_members, store, username};
+use crate::id::{AccountId, GroupId};
+use crate::time::Time;
+use std::collections::BTreeSet;
+use unicode_normalization::UnicodeNormalization;
+use usher_db::{Db, Error, Tx};
+
+pub use store::groups::{find, list, members};
+
+/// The longest name, in characters.
+const LONGEST: usize = 64;
+
+/// A name that a group may have. It stands in tokens and in lists, so it is plain text without commas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupName {
+    display: String,
+    key: String,
+}
+
+/// Why a group cannot have this name. Each is a sentence for the person who chose it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GroupNameError {
+    /// Nothing, or nothing but spaces.
+    #[error("Enter a name for the group.")]
+    Empty,
+    /// Longer than 64 characters.
+    #[error("A group's name can be at most 64 characters long.")]
+    TooLong,
+    /// A character of no use in names.
+    #[error("The name contains “{0}”, which cannot be used. Use letters, digits, spaces and - _ . & + ' ( ).")]
+    Character(char),
+}
+
+impl GroupName {
+    /// Reads a name as a person typed it. Spaces at the ends are left out, runs of them become one.
+    ///
+    /// # Errors
+    /// The first rule that the name breaks.
+    pub fn parse(text: &str) -> Result<GroupName, GroupNameError> {
+        if text.len() > 4 * LONGEST * 4 {
+            return Err(GroupNameError::TooLong);
+        }
+        let normal: String = text.nfkc().collect();
+        let display = normal.split(' ').filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+        if display.is_empty() {
+            return Err(GroupNameError::Empty);
+        }
+        if display.chars().count() > LONGEST {
+            return Err(GroupNameError::TooLong);
+        }
+        if let Some(odd) = display.chars().find(|c| !c.is_alphanumeric() && !" -_.&+'()".contains(*c)) {
+            return Err(GroupNameError::Character(odd));
+        }
+        let key = username::lookup_key(&display).ok_or(GroupNameError::TooLong)?;
+        Ok(GroupName { display, key })
+    }
+
+    /// The name as its maker wrote it.
+    pub fn display(&self) -> &str {
+        &self.display
+    }
+}
+
+/// Why a change of a group is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GroupError {
+    /// There is no such group.
+    #[error("there is no such group")]
+    NotFound,
+    /// There is no such account.
+    #[error("there is no such account")]
+    NoSuchAccount,
+    /// Another group has this name, in some spelling.
+    #[error("another group has this name")]
+    NameTaken,
+}
+
+/// Makes a group. The name's uniqueness is decided by the insert itself.
+pub async fn create(
+    tx: &mut Tx,
+    id: GroupId,
+    name: &GroupName,
+    buckets: &Buckets,
+    now: Time,
+) -> Result<Result<(), GroupError>, Error> {
+    if !store::groups::insert(tx, id, &name.display, &name.key, now).await? {
+        return Ok(Err(GroupError::NameTaken));
+    }
+    put_buckets(tx, id, buckets, now).await?;
+    Ok(Ok(()))
+}
+
+/// Gives a group another name, which its members' tokens carry.
+pub async fn rename(tx: &mut Tx, id: GroupId, name: &GroupName, now: Time) -> Result<Result<(), GroupError>, Error> {
+    if store::groups::hold(tx, id).await?.is_none() {
+        return Ok(Err(GroupError::NotFound));
+    }
+    if !store::groups::rename(tx, id, &name.display, &name.key).await? {
+        return Ok(Err(GroupError::NameTaken));
+    }
+    raise_members(tx, id, now).await?;
+    Ok(Ok(()))
+}
+
+/// Replaces the buckets that a group opens.
+pub async fn set_buckets(
+    tx: &mut Tx,
+    id: GroupId,
+    buckets: &Buckets,
+    now: Time,
+) -> Result<Result<(), GroupError>, Error> {
+    if store::groups::hold(tx, id).await?.is_none() {
+        return Ok(Err(GroupError::NotFound));
+    }
+    put_buckets(tx, id, buckets, now).await?;
+    raise_members(tx, id, now).await?;
+    Ok(Ok(()))
+}
+
+async fn put_buckets(tx: &mut Tx, id: GroupId, buckets: &Buckets, now: Time) -> Result<(), Error> {
+    let every = (*buckets == Buckets::Every).then_some(now);
+    store::groups::set_every_bucket(tx, id, every).await?;
+    let holder = id.to_string();
+    store::clear_buckets(tx, &holder).await?;
+    if let Buckets::Named(names) = buckets {
+        for name in names {
+            store::add_bucket(tx, &holder, name).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a group. Its members stay, without what it gave them. Returns its name.
+pub async fn delete(tx: &mut Tx, id: GroupId, now: Time) -> Result<Result<String, GroupError>, Error> {
+    let Some(group) = store::groups::hold(tx, id).await? else { return Ok(Err(GroupError::NotFound)) };
+    // While there still are members to tell.
+    raise_members(tx, id, now).await?;
+    store::groups::delete(tx, id).await?;
+    store::clear_buckets(tx, &id.to_string()).await?;
+    Ok(Ok(group.name))
+}
+
+/// Puts an account into a group. `false` when it was in it already.
+pub async fn add_member(
+    tx: &mut Tx,
+    id: GroupId,
+    account: AccountId,
+    now: Time,
+) -> Result<Result<bool, GroupError>, Error> {
+    if store::groups::hold(tx, id).await?.is_none() {
+        return Ok(Err(GroupError::NotFound));
+    }
+    if hold(tx, account).await?.is_none() {
+        return Ok(Err(GroupError::NoSuchAccount));
+    }
+    let added = store::groups::add_member(tx, id, account).await?;
+    if added {
+        raise(tx, account, now).await?;
+    }
+    Ok(Ok(added))
+}
+
+/// Takes an account out of a group. `false` when it was not in it.
+pub async fn remove_member(tx: &mut Tx, id: GroupId, account: AccountId, now: Time) -> Result<bool, Error> {
+    let removed = store::groups::remove_member(tx, id, account).await?;
+    if removed {
+        raise(tx, account, now).await?;
+    }
+    Ok(removed)
+}
+
+/// Makes `wanted` the groups of an account. `false` when they were already.
+pub async fn set_groups(
+    tx: &mut Tx,
+    account: AccountId,
+    wanted: &BTreeSet<GroupId>,
+    now: Time,
+) -> Result<Result<bool, GroupError>, Error> {
+    let had: BTreeSet<GroupId> = store::groups::ids_of(tx, account).await?.into_iter().collect();
+    for gone in had.difference(wanted) {
+        remove_member(tx, *gone, account, now).await?;
+    }
+    for new in wanted.difference(&had) {
+        if let Err(error) = add_member(tx, *new, account, now).await? {
+            return Ok(Err(error));
+        }
+    }
+    Ok(Ok(had != *wanted))
+}
+
+/// The group with this name, in any spelling.
+pub async fn find_by_name(db: &Db, name: &str) -> Result<Option<Group>, Error> {
+    match GroupName::parse(name) {
+        Ok(name) => store::groups::find_by_key(db, &name.key).await,
+        Err(_) => Ok(None),
+    }
+}
+
+/// The buckets that the group itself opens.
+pub async fn buckets_of(db: &Db, group: &Group) -> Result<Buckets, Error> {
+    if group.every_bucket {
+        return Ok(Buckets::Every);
+    }
+    Ok(Buckets::from_names(store::buckets_of(db, &group.id.to_string()).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_spellings_are_one_name() {
+        let one = GroupName::parse(" The  Family ").map(|name| (name.display, name.key));
+        assert_eq!(one, Ok(("The Family".to_owned(), "the family".to_owned())));
+        assert_eq!(GroupName::parse("THE FAMILY").map(|name| name.key), Ok("the family".to_owned()));
+    }
+
+    #[test]
+    fn a_name_cannot_look_like_a_list_or_like_nothing() {
+        assert_eq!(GroupName::parse("   "), Err(GroupNameError::Empty));
+        assert_eq!(GroupName::parse("a,b"), Err(GroupNameError::Character(',')));
+        assert_eq!(GroupName::parse("a\u{200b}b"), Err(GroupNameError::Character('\u{200b}')));
+        assert_eq!(GroupName::parse(&"x".repeat(65)), Err(GroupNameError::TooLong));
+    }
+}
