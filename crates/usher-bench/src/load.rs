@@ -147,8 +147,6 @@ pub struct Stretch {
     pub p50: f64,
     /// The time that one of a hundred exceeds, in microseconds.
     pub p99: f64,
-    /// Answers.
-    pub count: usize,
 }
 
 /// Drives `server` and reads its processor time before and after.
@@ -163,5 +161,5 @@ pub async fn measure<W: Work>(
     let used = server.usage()?.since(&before);
     let count = tally.count();
     let cpu = micros(used) / count.max(1) as f64;
-    Ok((Stretch { cpu, rate: tally.rate(), p50: tally.p50(), p99: tally.p99(), count }, works))
+    Ok((Stretch { cpu, rate: tally.rate(), p50: tally.p50(), p99: tally.p99() }, works))
 }
