@@ -24,7 +24,6 @@ mod refresh;
 mod report;
 mod rng;
 mod scale;
-mod serve;
 mod start;
 mod stats;
 mod stock;
@@ -54,8 +53,6 @@ enum Act {
     All(all::Arguments),
     /// Serve "Hello, World!" and nothing else: the yardstick
     Hello(hello::Arguments),
-    /// Serve an installation from the library, with the same code path as `usher serve`
-    Serve(serve::Arguments),
     /// Fill a new installation with accounts and live sessions, and write credentials of some of them to a file
     Prepare(prepare::Arguments),
 }
@@ -79,7 +76,6 @@ fn run(act: Act) -> Told<()> {
     match act {
         Act::All(arguments) => driver()?.block_on(all::run(arguments)),
         Act::Hello(arguments) => server()?.block_on(hello::run(arguments)),
-        Act::Serve(arguments) => server()?.block_on(serve::run(arguments)),
         Act::Prepare(arguments) => server()?.block_on(prepare::run(arguments)),
     }
 }

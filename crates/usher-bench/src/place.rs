@@ -1,14 +1,14 @@
-//! An installation opened as the server opens it, and its configuration for the bench.
+//! An installation, made as the server makes it, and the server's configuration for the bench.
 
 use crate::Told;
 use std::path::Path;
 use std::sync::Arc;
-use usher::config::{Config, File, Overrides, Strings};
+use usher::config::{Config, Overrides, Strings};
 use usher::datadir::{DataDir, KeySource, Modes};
 use usher::seal::Vault;
 use usher::secret::Rng;
 use usher::time::Clock;
-use usher::{App, Surroundings, schema};
+use usher::{App, Surroundings, installation, schema};
 use usher_db::{DatabaseUrl, Db};
 
 /// The issuer of every token, whatever port a run is given.
@@ -23,14 +23,13 @@ pub fn configuration(listen: std::net::SocketAddr, folder: &Path) -> String {
     )
 }
 
-/// The effective configuration: the file alone, or what a new installation has.
-pub fn load(file: Option<&Path>) -> Told<Config> {
-    let file = file.map(File::read).transpose()?;
-    let flags = Overrides { public_url: file.is_none().then(|| PUBLIC_URL.to_owned()), ..Overrides::default() };
-    Ok(Config::load(file.as_ref(), &Strings::new(), &flags)?)
+/// What a new installation is configured with, and our issuer.
+pub fn standard() -> Told<Config> {
+    let flags = Overrides { public_url: Some(PUBLIC_URL.to_owned()), ..Overrides::default() };
+    Ok(Config::load(None, &Strings::new(), &flags)?)
 }
 
-/// Opens the installation in `data`, or makes it.
+/// Makes the installation in `data`. The server opens it afterwards with its own checks.
 pub async fn open(data: &Path, config: Config) -> Told<Arc<App>> {
     let data = DataDir::open(data, Modes::Checked)?;
     let rng = Arc::new(Rng::os());
@@ -38,5 +37,7 @@ pub async fn open(data: &Path, config: Config) -> Told<Arc<App>> {
     let key = data.master_key(&KeySource::DataDirectory, new, &rng)?;
     let db = Db::open(&DatabaseUrl::Sqlite(data.database()), schema::MIGRATIONS).await?;
     let around = Surroundings { db, vault: Vault::new(&key), clock: Clock::System, rng };
-    Ok(App::build(config, around).await?)
+    let app = App::build(config, around).await?;
+    installation::keep_master_key_name(&app.db, &app.vault).await?;
+    Ok(app)
 }

@@ -82,7 +82,7 @@ fn lots(arguments: &Arguments) -> Told<Vec<Lot>> {
 /// Makes the installation.
 pub async fn run(arguments: Arguments) -> Told<()> {
     let lots = lots(&arguments)?;
-    let mut config = place::load(None)?;
+    let mut config = place::standard()?;
     config.tokens.access_life = ACCESS_LIFE;
     let app = place::open(&arguments.data, config).await?;
     let begin = clock::now();
@@ -206,4 +206,23 @@ async fn keep(app: &Arc<App>, stock: &mut Stock, made: Vec<(Lot, NewSession)>) -
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(sessions: usize) -> Arguments {
+        let nowhere = PathBuf::new();
+        Arguments { data: nowhere.clone(), credentials: nowhere, sessions, again: 10, once: 20, refreshes: 5 }
+    }
+
+    #[test]
+    fn every_kind_of_session_gets_its_share_of_lots() {
+        let drawn = lots(&arguments(100)).unwrap();
+        let count = |kind: usize, lot| drawn.iter().skip(kind).step_by(2).filter(|one| **one == lot).count();
+        assert_eq!([count(0, Lot::Again), count(0, Lot::Once), count(0, Lot::Refresh)], [10, 20, 0]);
+        assert_eq!([count(1, Lot::Again), count(1, Lot::Once), count(1, Lot::Refresh)], [10, 20, 5]);
+        assert!(lots(&arguments(69)).is_err());
+    }
 }

@@ -1,10 +1,9 @@
 //! Pieces of a file, 64 KiB each, as a player that seeks asks for them.
 
-use crate::gate::By;
+use crate::Told;
 use crate::http::{self, Answer, Connection};
 use crate::load::Work;
 use crate::rng::Rng;
-use crate::{Told, gate};
 use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -27,30 +26,20 @@ pub fn make_file(folder: &Path, size: usize) -> Told<()> {
     Ok(file.sync_all()?)
 }
 
-/// The media URL's path on the server at `to`; `None` while it does not list buckets.
-pub async fn media_path(to: SocketAddr, bearer: &str) -> Told<Option<String>> {
+/// The path of a media URL of the file, as the server at `to` gives it to the holder of `bearer`.
+pub async fn media_path(to: SocketAddr, bearer: &str) -> Told<String> {
     let mut connection = Connection::open(to).await?;
     let fields = format!("Authorization: Bearer {bearer}\r\n");
     let answer = connection.exchange(&http::get("/api/v1/buckets/media/entries", &fields)).await?;
     if answer.status != 200 {
-        return Ok(None);
+        return Err(format!("the list of the folder is answered with {}", answer.status).into());
     }
     let list: serde_json::Value = serde_json::from_slice(answer.body)?;
     let mut entries = list["entries"].as_array().into_iter().flatten();
     let entry = entries.find(|entry| entry["name"] == NAME);
     let url = entry.and_then(|entry| entry["url"].as_str()).ok_or("the list of the folder has no URL of the file")?;
     let at = url.find("/m/").ok_or("a media URL has no /m/")?;
-    Ok(Some(url[at..].to_owned()))
-}
-
-/// Whether the door that the gate is measured at is served yet.
-pub async fn has_door(to: SocketAddr, cookie: &str) -> Told<bool> {
-    let mut connection = Connection::open(to).await?;
-    match connection.exchange(&gate::knock(By::Cookie, cookie)).await?.status {
-        200 => Ok(true),
-        404 => Ok(false),
-        other => Err(format!("{} answers a live cookie with {other}", gate::DOOR).into()),
-    }
+    Ok(url[at..].to_owned())
 }
 
 /// One connection's work.

@@ -9,36 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// Which program is the server.
-#[derive(Clone, Debug)]
-pub enum Program {
-    /// This one, as `serve`.
-    Library(PathBuf),
-    /// A built `usher`.
-    Usher(PathBuf),
-}
-
-impl Program {
-    /// For the report.
-    pub fn name(&self) -> String {
-        match self {
-            Program::Library(_) => "usher-bench serve".to_owned(),
-            Program::Usher(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned() + " serve",
-        }
-    }
-
-    fn command(&self, data: &Path, config: &Path) -> Command {
-        let (Program::Library(path) | Program::Usher(path)) = self;
-        let mut command = Command::new(path);
-        command.arg("serve").arg("--data").arg(data).arg("--config").arg(config);
-        command
-    }
-}
-
 /// Starts servers on prepared data.
 pub struct Starter {
-    /// The server.
-    pub program: Program,
+    /// The built `usher`.
+    pub program: PathBuf,
     /// Where its configuration and logs go.
     pub work: PathBuf,
     /// The folder it serves.
@@ -52,7 +26,10 @@ impl Starter {
         let config = self.work.join("usher.toml");
         fs::write(&config, place::configuration(addr, &self.folder))?;
         let log = File::options().create(true).append(true).open(self.work.join("server.log"))?;
-        Running::start(cores, &mut self.program.command(data, &config), on, addr, log)
+        let mut command = Command::new(&self.program);
+        // Nothing in our environment may configure it.
+        command.env_clear().arg("serve").arg("--data").arg(data).arg("--config").arg(config);
+        Running::start(cores, &mut command, on, addr, log)
     }
 
     /// Starts it and waits until it answers.

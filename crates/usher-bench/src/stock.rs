@@ -73,3 +73,28 @@ impl Stock {
         Ok(stock)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read() {
+        let path = std::env::temp_dir().join(format!("usher-bench-stock-{}", std::process::id()));
+        let list = |name: &str| vec![format!("{name}-1"), format!("{name}-2")];
+        let stock = Stock {
+            sessions: 7,
+            accounts: 2,
+            password: "plum anchor violin 37".to_owned(),
+            cookies: list("c"),
+            bearers: list("b"),
+            new_cookies: list("nc"),
+            new_bearers: list("nb"),
+            refreshes: list("r"),
+        };
+        stock.write(&path).unwrap();
+        let back = Stock::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(back, stock);
+    }
+}
