@@ -21,6 +21,7 @@ pub fn statements() -> Vec<&'static Statement> {
         crate::login::store::STATEMENTS,
         crate::media::store::STATEMENTS,
         crate::sessions::store::STATEMENTS,
+        crate::sessions::store::data::STATEMENTS,
         crate::tokens::store::STATEMENTS,
     ]
     .concat()

@@ -2,10 +2,13 @@
 
 use super::{assets, context, cors, csrf, failure, headers, page};
 use crate::App;
+use crate::accounts::{api as accounts_api, pages as accounts_pages};
 use crate::admin::{api as admin_api, pages as admin_pages};
 use crate::cx::Cx;
 use crate::login::{api as login_api, pages as login_pages};
 use crate::media::{api as media_api, deliver, pages as media_pages};
+use crate::sessions::api as sessions_api;
+use crate::tokens::api as tokens_api;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -25,6 +28,7 @@ pub fn build(app: &Arc<App>) -> Router {
     let (api, document) = api().split_for_parts();
     Router::new()
         .merge(pages())
+        .merge(account_pages())
         .merge(admin_pages())
         .merge(library())
         .merge(api)
@@ -73,6 +77,37 @@ fn media_api() -> OpenApiRouter {
         .layer(from_fn(csrf::protect))
 }
 
+fn account_pages() -> Router {
+    Router::new()
+        .route("/account", get(accounts_pages::account_page))
+        .route("/account/password", post(accounts_pages::change_password))
+        .route("/account/sessions/{id}/end", post(accounts_pages::end_session))
+        .route("/account/sessions/end-others", post(accounts_pages::end_others))
+        .route("/account/sessions/end-all", post(accounts_pages::end_all))
+        .route("/account/tokens", post(accounts_pages::create_token))
+        .route("/account/tokens/{id}/revoke", post(accounts_pages::revoke_token))
+        .route("/password", get(accounts_pages::must_change_page).post(accounts_pages::must_change))
+        .layer(from_fn(csrf::protect))
+        .layer(from_fn(page::failures))
+}
+
+fn account_api() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(accounts_api::me, accounts_api::change))
+        .routes(routes!(accounts_api::change_password))
+        .routes(routes!(sessions_api::list))
+        .routes(routes!(sessions_api::end))
+        .routes(routes!(sessions_api::end_others))
+        .routes(routes!(sessions_api::end_all))
+        .routes(routes!(sessions_api::data_of_own, sessions_api::data_clear))
+        .routes(routes!(sessions_api::data_of_anybody))
+        .routes(routes!(sessions_api::data_keys))
+        .routes(routes!(sessions_api::data_get, sessions_api::data_put, sessions_api::data_delete))
+        .routes(routes!(tokens_api::list, tokens_api::create))
+        .routes(routes!(tokens_api::revoke))
+        .layer(from_fn(csrf::protect))
+}
+
 fn api() -> OpenApiRouter {
     // The routes that a registered app's page may call from its own origin.
     let shared = OpenApiRouter::new()
@@ -82,7 +117,7 @@ fn api() -> OpenApiRouter {
         .routes(routes!(login_api::token))
         .layer(from_fn(csrf::protect))
         .layer(from_fn(cors::share));
-    OpenApiRouter::new().merge(shared).merge(admin_api()).merge(media_api())
+    OpenApiRouter::new().merge(shared).merge(account_api()).merge(admin_api()).merge(media_api())
 }
 
 fn admin_api() -> OpenApiRouter {

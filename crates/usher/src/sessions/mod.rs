@@ -10,11 +10,16 @@
 //! `hot.rs` is the copy in memory, `cookie.rs` and `refresh.rs` are the two secrets a browser or an app
 //! holds, `data.rs` is what an application keeps with a session.
 
+pub mod api;
 pub mod cookie;
+pub mod data;
 pub mod hot;
+pub mod own;
+pub mod proof;
 pub mod refresh;
 pub mod store;
 
+pub use proof::{Proof, Renewal};
 pub use store::{find, list_live};
 
 use crate::cx::Cx;
@@ -338,16 +343,8 @@ pub async fn forget(cx: &Cx, limit: u32) -> Result<usize, Error> {
 /// Gives a session a new cookie secret after a new proof. The old cookie is refused from the commit on.
 /// Returns the new cookie's value; `None` when the session has ended meanwhile.
 pub async fn renew_secret(cx: &Cx, id: SessionId, amr: &str) -> Result<Option<String>, Error> {
-    let secret: zeroize::Zeroizing<[u8; 32]> = zeroize::Zeroizing::new(cx.app.rng.bytes());
-    let (digest, amr, now) = (Digest::of(&*secret), amr.to_owned(), cx.now);
-    let renewed = cx
-        .write("sessions.renew_secret", async move |tx| {
-            let ver = store::renew_secret(tx, id, &digest, &amr, now).await?;
-            if let Some(ver) = ver {
-                hot::announce_renewal(tx, id, ver, now);
-            }
-            Ok(ver.is_some())
-        })
-        .await?;
-    Ok(renewed.then(|| cookie::mint(&cx.app.macs.cookie, id, &secret)))
+    let renewal = Renewal::draw(cx, id, amr);
+    let (given, now) = (renewal.clone(), cx.now);
+    let renewed = cx.write("sessions.renew_secret", async move |tx| given.apply(tx, now).await).await?;
+    Ok(renewed.then(|| renewal.cookie(cx)))
 }

@@ -1,5 +1,7 @@
 //! The statements of sessions.
 
+pub mod data;
+
 use super::{EndReason, Ended, Kind, NewSession, Session, State, Which};
 use crate::id::{AccountId, SessionId};
 use crate::secret::Digest;

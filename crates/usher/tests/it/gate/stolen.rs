@@ -215,7 +215,13 @@ async fn kit_with_a_log() -> (Kit, Log, tracing::subscriber::DefaultGuard) {
     program.post("/api/v1/login", json!({"username": "root", "password": MISTYPED})).await;
     program.post(&format!("/api/v1/login?password={MISTYPED}"), json!({})).await;
     for what in [What::Setup, What::Invite, What::Reset] {
-        let page = if what == What::Invite { "signup" } else if what == What::Setup { "setup" } else { "reset" };
+        let page = if what == What::Invite {
+            "signup"
+        } else if what == What::Setup {
+            "setup"
+        } else {
+            "reset"
+        };
         kit.app.browser().get(&format!("/{page}/{}", kit.get(what))).await;
     }
     for held in &kit.held {
