@@ -163,6 +163,18 @@ impl Db {
     }
 }
 
+/// Looks at the SQLite file at `path` without changing anything in it, also while a server uses it.
+///
+/// # Errors
+/// What [`Db::open`] would refuse: damage, another program's file, a newer or changed schema.
+pub async fn examine(path: &Path, migrations: &'static [Migration]) -> Result<(), OpenError> {
+    let (path, shown) = (path.to_owned(), path.to_owned());
+    let looked = tokio::task::spawn_blocking(move || lite::examine(&path, migrations));
+    looked
+        .await
+        .unwrap_or_else(|error| Err(OpenError::Io { path: shown, doing: "look at it", message: error.to_string() }))
+}
+
 /// Prepares every statement, for the registry test: text, tables and columns are right, a read only reads, and a
 /// [`Point`] uses an index.
 ///

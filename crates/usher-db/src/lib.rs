@@ -36,7 +36,7 @@ mod tx;
 mod url;
 mod value;
 
-pub use db::{Db, Stats, prepare_all};
+pub use db::{Db, Stats, examine, prepare_all};
 pub use error::{Error, OpenError};
 pub use feed::{Change, Feed};
 pub use migrate::Migration;

@@ -13,12 +13,15 @@
 pub mod accounts;
 pub mod admin;
 pub mod audit;
+pub mod cli;
 pub mod config;
 pub mod cx;
 pub mod datadir;
 pub mod gate;
 pub mod http;
 pub mod id;
+pub mod installation;
+pub mod jobs;
 pub mod log;
 pub mod login;
 pub mod media;

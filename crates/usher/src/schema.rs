@@ -17,9 +17,11 @@ pub fn statements() -> Vec<&'static Statement> {
         crate::accounts::store::STATEMENTS,
         crate::accounts::store::groups::STATEMENTS,
         crate::audit::store::STATEMENTS,
+        crate::installation::STATEMENTS,
         crate::login::store::STATEMENTS,
         crate::media::store::STATEMENTS,
         crate::sessions::store::STATEMENTS,
+        crate::sessions::store::data::STATEMENTS,
         crate::tokens::store::STATEMENTS,
     ]
     .concat()

@@ -12,6 +12,7 @@ mod text;
 mod writer;
 
 pub(crate) use connection::Connection;
+pub(crate) use open::examine;
 
 use crate::feed::{self, Change, Feed};
 use crate::{Error, Migration, OpenError, Point, Row, Scan, Statement, Stats, Tx, Value, args};

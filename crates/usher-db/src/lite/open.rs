@@ -36,6 +36,13 @@ pub(super) fn open(path: PathBuf, migrations: &'static [Migration]) -> Result<Op
     Ok(Opened { path, lock, connection })
 }
 
+/// Looks at a database without changing anything in it: that it holds together, is ours, and is not newer than this build.
+pub(crate) fn examine(path: &Path, migrations: &'static [Migration]) -> Result<(), OpenError> {
+    let connection = Connection::reader(path, 256).map_err(|failure| sort(path, "open it", failure))?;
+    check(path, &connection)?;
+    schema::examine(path, &connection, migrations)
+}
+
 /// The path with something put behind its file name: `usher.db` and `.lock` give `usher.db.lock`.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

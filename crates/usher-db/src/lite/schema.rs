@@ -42,6 +42,12 @@ pub(super) fn bring_up(
     })
 }
 
+/// Whether the migrations that ran are those of this build; some may still be to run.
+pub(super) fn examine(path: &Path, connection: &Connection, migrations: &'static [Migration]) -> Result<(), OpenError> {
+    let applied = applied(connection).map_err(|error| open::sort(path, "read its migrations", Failure(error)))?;
+    migrate::pending(&applied, migrations).map(drop)
+}
+
 fn applied(connection: &Connection) -> rusqlite::Result<Vec<Applied>> {
     if !connection.raw().table_exists(None, "migrations")? {
         return Ok(Vec::new());

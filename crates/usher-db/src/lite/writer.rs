@@ -186,6 +186,7 @@ impl Writer {
     }
 
     /// Runs one job: its announcements if it is to be kept, `None` if it asked to be undone.
+    #[expect(clippy::disallowed_methods, reason = "a length on this machine, for the log")]
     fn run_one(&mut self, job: &mut dyn Work) -> Result<Option<Vec<crate::feed::Announcement>>, Error> {
         self.tx.begin();
         self.connection().allow();

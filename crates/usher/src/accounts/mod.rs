@@ -7,11 +7,14 @@
 //! Refuses: deciding from memory. Rights are read from the row or from the copy of it that carries
 //! the same version, and a change is one guarded statement.
 
+pub mod api;
 pub mod groups;
 pub mod hash;
 pub mod hasher;
 pub mod hot;
+pub mod pages;
 pub mod policy;
+pub mod profile;
 pub mod store;
 pub mod username;
 
@@ -24,7 +27,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use username::Username;
-use usher_db::{Error, Tx};
+use usher_db::{Db, Error, Tx};
 
 /// What an account may administer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -382,6 +385,34 @@ pub async fn set_password(
     store::put_password(tx, id, encoded, now).await?;
     raise(tx, id, now).await?;
     Ok(Ok(()))
+}
+
+/// Replaces the password by its owner, if the one that was proven (`version`) is still the password.
+/// `false` when it is not: of several who change it at once, one does.
+pub async fn replace_password(
+    tx: &mut Tx,
+    id: AccountId,
+    version: i64,
+    encoded: &str,
+    now: Time,
+) -> Result<bool, Error> {
+    if !store::replace_password(tx, id, version, encoded, now).await? {
+        return Ok(false);
+    }
+    store::set_must_change(tx, id, None).await?;
+    raise(tx, id, now).await?;
+    Ok(true)
+}
+
+/// Takes the account's row until the end of the transaction, so that a rule over what it owns (how many
+/// tokens, how much data) is decided by one transaction after the other. `false` when it does not exist.
+pub async fn hold(tx: &mut Tx, id: AccountId) -> Result<bool, Error> {
+    store::hold(tx, id).await
+}
+
+/// The account, when it exists.
+pub async fn find(db: &Db, id: AccountId) -> Result<Option<Account>, Error> {
+    store::find(db, id).await
 }
 
 /// Raises the rights version and tells everybody who holds an older copy.

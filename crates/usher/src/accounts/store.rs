@@ -15,6 +15,14 @@ statements! {
     INSERT_PASSWORD: Write = "INSERT INTO passwords (account_id, encoded, version, changed_at) VALUES ($1, $2, 1, $3)";
     PUT_PASSWORD: Write = "INSERT INTO passwords (account_id, encoded, version, changed_at) VALUES ($1, $2, 1, $3) \
         ON CONFLICT (account_id) DO UPDATE SET encoded = excluded.encoded, version = passwords.version + 1, changed_at = excluded.changed_at";
+    // The version in the guard: of several changes that proved the same password, one finds it unchanged.
+    REPLACE_PASSWORD: Write = "UPDATE passwords SET encoded = $3, version = version + 1, changed_at = $4 \
+        WHERE account_id = $1 AND version = $2";
+    HOLD: Write = "UPDATE accounts SET ver = ver WHERE id = $1";
+    SET_DISPLAY_NAME: Write = "UPDATE accounts SET display_name = $2 WHERE id = $1";
+    // Another account's address is refused by the statement itself; a new address is nobody's proven one yet.
+    SET_EMAIL: Write = "UPDATE accounts SET email = $2, email_key = $3, verified_at = NULL WHERE id = $1 \
+        AND NOT EXISTS (SELECT 1 FROM accounts o WHERE o.email_key = $3 AND o.id <> $1)";
     // Closes the race of a rehash after login with a password change in between.
     REHASH: Write = "UPDATE passwords SET encoded = $3, version = version + 1 WHERE account_id = $1 AND version = $2";
     FIND: Point = "SELECT id, username, email, display_name, role, disabled_at, verified_at, must_change_at, created_at, \
@@ -130,6 +138,34 @@ pub(super) async fn insert_password(tx: &mut Tx, id: AccountId, encoded: &str, n
 
 pub(super) async fn put_password(tx: &mut Tx, id: AccountId, encoded: &str, now: Time) -> Result<(), Error> {
     tx.execute(&PUT_PASSWORD, args![id, encoded, now]).await.map(|_| ())
+}
+
+pub(super) async fn replace_password(
+    tx: &mut Tx,
+    id: AccountId,
+    version: i64,
+    encoded: &str,
+    now: Time,
+) -> Result<bool, Error> {
+    Ok(tx.execute(&REPLACE_PASSWORD, args![id, version, encoded, now]).await? == 1)
+}
+
+pub(super) async fn hold(tx: &mut Tx, id: AccountId) -> Result<bool, Error> {
+    Ok(tx.execute(&HOLD, args![id]).await? == 1)
+}
+
+pub(super) async fn set_display_name(tx: &mut Tx, id: AccountId, name: Option<&str>) -> Result<(), Error> {
+    tx.execute(&SET_DISPLAY_NAME, args![id, name]).await.map(|_| ())
+}
+
+/// Whether the address was taken over; it is not when another account has it.
+pub(super) async fn set_email(
+    tx: &mut Tx,
+    id: AccountId,
+    email: Option<&str>,
+    key: Option<&str>,
+) -> Result<bool, Error> {
+    Ok(tx.execute(&SET_EMAIL, args![id, email, key]).await? == 1)
 }
 
 /// Replaces the hash of an unchanged password with one of today's strength.

@@ -201,6 +201,16 @@ pub struct Filter {
     pub before: Option<EventId>,
 }
 
+/// Removes events whose retention is over.
+pub async fn forget(cx: &Cx, limit: u32) -> Result<u64, Error> {
+    let before = (cx.now - cx.app.config.audit.retain).0.max(0).cast_unsigned();
+    // The smallest id of that instant (RFC 9562 section 5.7): 48 bits of milliseconds, then nothing.
+    let mut smallest = [0; 16];
+    smallest[..6].copy_from_slice(&before.to_be_bytes()[2..]);
+    let before = EventId::from_bytes(smallest);
+    cx.write("audit.forget", async move |tx| store::forget(tx, before, limit).await).await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

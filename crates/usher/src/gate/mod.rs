@@ -40,6 +40,8 @@ pub enum Door {
     PasswordPage,
     /// One's own account through the API. A session's cookie or access token; never a personal token.
     Own,
+    /// One's own password, through the API: as [`Door::Own`], and open to an account that must choose a new one.
+    OwnPassword,
     /// One's own facts, to read. Also a personal token with the scope `profile`.
     Profile,
     /// Buckets and their entries. Also a personal token with the scope `media`.
@@ -58,7 +60,7 @@ impl Door {
         use Credential::{Access, Cookie, Media, Personal};
         match self {
             Door::Page | Door::AdminPage | Door::PasswordPage | Door::AppToken => matches!(kind, Cookie),
-            Door::Own => matches!(kind, Cookie | Access),
+            Door::Own | Door::OwnPassword => matches!(kind, Cookie | Access),
             Door::Profile | Door::Library | Door::Admin => matches!(kind, Cookie | Access | Personal),
             Door::Location => matches!(kind, Cookie | Access | Media),
         }
@@ -179,7 +181,7 @@ pub async fn admit(cx: &Cx, shown: Shown<'_>, door: Door) -> Result<Caller, Refu
     if caller.rights.disabled() {
         return Err(Refusal::Ended);
     }
-    if caller.rights.must_change && door != Door::PasswordPage {
+    if caller.rights.must_change && !matches!(door, Door::PasswordPage | Door::OwnPassword) {
         return Err(Refusal::PasswordChangeRequired);
     }
     if door.admins_only() && !caller.rights.admin() {

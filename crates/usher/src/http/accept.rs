@@ -4,14 +4,20 @@
 //! clear is not served: no browser speaks it, and a second way to frame the same bytes is what smuggling lives on.
 //! Beyond the connection cap new connections are closed at once, so that those inside are served. A process that is
 //! out of file descriptors waits and recovers. Shutdown lets answers under way finish, then cuts what is left.
+//! An HTTP/1.1 connection carries one answer at a time, so whoever sends one may cut it: its requests carry a
+//! [`Cancel`], and telling it drops the connection even when nobody reads from it. On HTTP/2 other answers share the
+//! connection; there a stopped body resets its own stream.
 
+mod cut;
 mod idle;
 mod limits;
 
 pub use limits::{Limits, Local, Peer};
 
 use super::tls::Certificates;
+use crate::media::transfers::Cancel;
 use bytes::Bytes;
+use cut::Cuttable;
 use http::{Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Incoming};
@@ -161,7 +167,7 @@ where
         match stream.peer_cred() {
             Ok(peer) if peer.uid() == own || peer.uid() == 0 => {
                 let local = Local { uid: peer.uid() };
-                self.spawn(place, self.clone().http1(stream, Caller::Local(local)));
+                self.spawn(place, self.clone().http1(stream, Caller::Local(local), Cancel::new()));
             }
             Ok(peer) => tracing::warn!(target: "usher::accept", uid = peer.uid(), "refused at the control socket"),
             Err(error) => tracing::warn!(target: "usher::accept", %error, "refused at the control socket"),
@@ -183,10 +189,13 @@ where
     /// Every plain TCP connection begins here with its raw stream: what is to see the bytes before the HTTP library
     /// does (a fast path with `sendfile`) looks here.
     async fn plain(self, stream: TcpStream, peer: Peer) {
-        self.http1(stream, Caller::Remote(peer)).await;
+        let cut = Cancel::new();
+        self.http1(Cuttable::new(stream, cut.clone()), Caller::Remote(peer), cut).await;
     }
 
     async fn tls(mut self, stream: TcpStream, acceptor: tokio_rustls::TlsAcceptor, peer: Peer) {
+        let cut = Cancel::new();
+        let stream = Cuttable::new(stream, cut.clone());
         let handshake = tokio::time::timeout(self.limits.handshake, acceptor.accept(stream));
         // A shutdown does not wait for those who have not said anything yet.
         let handshake = tokio::select! {
@@ -201,11 +210,11 @@ where
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             self.http2(stream, Caller::Remote(peer)).await;
         } else {
-            self.http1(stream, Caller::Remote(peer)).await;
+            self.http1(stream, Caller::Remote(peer), cut).await;
         }
     }
 
-    async fn http1<I>(self, stream: I, caller: Caller)
+    async fn http1<I>(self, stream: I, caller: Caller, cut: Cancel)
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -218,8 +227,14 @@ where
             .max_header_size(limits.head_bytes)
             .max_headers(limits.head_fields)
             .max_buf_size(limits.buffer)
-            .serve_connection(TokioIo::new(stream), Guarded { service: self.service, caller, limits });
-        converse(connection, self.phase).await;
+            .serve_connection(
+                TokioIo::new(stream),
+                Guarded { service: self.service, caller, limits, cut: Some(cut.clone()) },
+            );
+        tokio::select! {
+            () = converse(connection, self.phase) => {}
+            () = cut.cancelled() => tracing::debug!(target: "usher::accept", "connection cut"),
+        }
     }
 
     async fn http2<I>(self, stream: I, caller: Caller)
@@ -238,7 +253,7 @@ where
             .max_send_buf_size(limits.buffer)
             .keep_alive_interval(limits.idle / 2)
             .keep_alive_timeout(limits.idle / 2)
-            .serve_connection(TokioIo::new(stream), Guarded { service: self.service, caller, limits });
+            .serve_connection(TokioIo::new(stream), Guarded { service: self.service, caller, limits, cut: None });
         converse(connection, self.phase).await;
     }
 }
@@ -303,6 +318,8 @@ struct Guarded<S> {
     service: S,
     caller: Caller,
     limits: Limits,
+    /// Cuts the connection, where that harms nobody else.
+    cut: Option<Cancel>,
 }
 
 type Answer<B> = Response<Either<B, Full<Bytes>>>;
@@ -327,6 +344,9 @@ where
             Caller::Remote(peer) => request.extensions_mut().insert(peer).map(|_| ()),
             Caller::Local(local) => request.extensions_mut().insert(local).map(|_| ()),
         };
+        if let Some(cut) = &self.cut {
+            request.extensions_mut().insert(cut.clone());
+        }
         let answer = self.service.clone().oneshot(request);
         Box::pin(async move { answer.await.map(|response| response.map(Either::Left)) })
     }

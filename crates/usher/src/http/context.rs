@@ -45,6 +45,10 @@ fn facts(app: &App, request: &Request, id: String) -> Result<Facts, Failure> {
             Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The connection has no address.")
         })?;
     let client = net::client_address(peer.addr.ip(), request.headers(), &app.config.server.trusted_proxies);
+    // `GET file` and `OPTIONS *` name nothing here, and a name without a slash must not be taken for a host.
+    if !request.uri().path().starts_with('/') {
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "bad_target", "The request names no path."));
+    }
     let https = client.https.unwrap_or(peer.tls);
     let asked = client.host.clone().or_else(|| host_of(request.uri(), request.headers()));
     let asked = asked.ok_or_else(|| Failure::new(StatusCode::BAD_REQUEST, "bad_host", "The request names no host."))?;

@@ -2,6 +2,7 @@
 
 use crate::cx::Cx;
 use crate::login::links::Kind;
+use crate::sessions::Proof;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use std::time::Duration;
@@ -40,6 +41,12 @@ pub fn find_link(cx: &Cx, headers: &HeaderMap, kind: Kind) -> Option<String> {
 /// Sets the session cookie for at most `life`.
 pub fn set_session(cx: &Cx, value: &str, life: Duration) -> Option<HeaderValue> {
     build(cx, session_name(cx), value, "/", "Lax", life)
+}
+
+/// The cookie a browser needs after a new proof, if the proof renewed it.
+pub fn renewed(cx: &Cx, proof: &Proof) -> Option<HeaderValue> {
+    let (value, life) = proof.cookie(cx)?;
+    set_session(cx, &value, life)
 }
 
 /// Removes the session cookie.

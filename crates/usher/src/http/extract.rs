@@ -4,13 +4,14 @@ use super::cookies;
 use super::failure::Failure;
 use crate::cx::Cx;
 use crate::gate::{self, Caller, Door, Refusal, Shown};
+use axum::body::Bytes;
 use axum::extract::rejection::{FormRejection, JsonRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 impl<S: Sync> FromRequestParts<S> for Cx {
     type Rejection = Failure;
@@ -67,6 +68,8 @@ doors! {
     PasswordPage = Door::PasswordPage;
     /// One's own account, through the API.
     Own = Door::Own;
+    /// One's own password, through the API.
+    OwnPassword = Door::OwnPassword;
     /// One's own facts, to read.
     Profile = Door::Profile;
     /// Buckets and entries.
@@ -118,6 +121,29 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
         }
         let empty = request.body().size_hint().exact() == Some(0);
         if empty { Ok(None) } else { <Json<T> as FromRequest<S>>::from_request(request, state).await.map(Some) }
+    }
+}
+
+/// A JSON body as the text that was sent: checked to be JSON, and otherwise kept to the letter.
+pub struct JsonText(pub String);
+
+impl<S: Send + Sync> FromRequest<S> for JsonText {
+    type Rejection = Failure;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if kind != "application/json" && !(kind.starts_with("application/") && kind.ends_with("+json")) {
+            return Err(Failure::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Send the body as `Content-Type: application/json`.",
+            ));
+        }
+        let body = Bytes::from_request(request, state).await.map_err(|error| unreadable(error.status()))?;
+        let text = std::str::from_utf8(&body).ok().filter(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
+        let text =
+            text.ok_or_else(|| Failure::new(StatusCode::BAD_REQUEST, "invalid_json", "The body is not JSON."))?.trim();
+        Ok(JsonText(text.to_owned()))
     }
 }
 

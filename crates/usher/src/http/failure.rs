@@ -3,10 +3,15 @@
 //! A `Failure` has a status, a stable code and a public sentence, and keeps its cause to itself. It is
 //! written as a problem document (RFC 9457). Pages find it in the answer's extensions and show it as a page.
 
+use crate::accounts::profile::ProfileError;
 use crate::accounts::{ChangeError, CreateError};
 use crate::gate::Refusal;
+use crate::login::again::{AgainError, PasswordError};
 use crate::login::links::LinkError;
 use crate::login::{LoginError, SignupError};
+use crate::media::root::OpenError;
+use crate::sessions::data::DataError;
+use crate::tokens::issue::IssueError;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -27,6 +32,8 @@ pub struct Failure {
     pub public: String,
     /// How long to wait before the next try.
     pub retry_after: Option<Duration>,
+    /// Everything that is wrong with what was sent, where it is more than one thing.
+    pub problems: Vec<String>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -46,12 +53,15 @@ pub struct Problem {
     pub code: &'static str,
     /// A sentence for people.
     pub detail: String,
+    /// Everything that is wrong with what was sent, in sentences, where it may be several things.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
 }
 
 impl Failure {
     /// A failure that is the client's.
     pub fn new(status: StatusCode, code: &'static str, public: impl Into<String>) -> Failure {
-        Failure { status, code, public: public.into(), retry_after: None, source: None }
+        Failure { status, code, public: public.into(), retry_after: None, problems: Vec::new(), source: None }
     }
 
     /// The body, the form or a parameter is not what this route takes.
@@ -67,6 +77,12 @@ impl Failure {
     /// The caller may not do this.
     pub fn forbidden() -> Failure {
         Failure::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this.")
+    }
+
+    /// A new password that may not be chosen, with everything that is wrong with it.
+    pub fn weak(problems: Vec<String>) -> Failure {
+        let public = problems.join(" ");
+        Failure { problems, ..Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "password_too_weak", public) }
     }
 
     /// The same, to be tried again after a while.
@@ -96,6 +112,7 @@ impl IntoResponse for Failure {
             status: self.status.as_u16(),
             code: self.code,
             detail: self.public.clone(),
+            problems: self.problems.clone(),
         };
         let mut response = (self.status, Json(problem)).into_response();
         let headers = response.headers_mut();
@@ -119,6 +136,10 @@ fn challenge(code: &str) -> HeaderValue {
         "token_expired" | "token_outdated" | "session_ended" => {
             HeaderValue::from_static("Bearer error=\"invalid_token\"")
         }
+        // RFC 9470 section 3: the credential is good, its last proof is too old.
+        "reauthentication_required" => {
+            HeaderValue::from_static("Bearer error=\"insufficient_user_authentication\", max_age=300")
+        }
         _ => HeaderValue::from_static("Bearer"),
     }
 }
@@ -140,6 +161,26 @@ impl From<usher_db::Error> for Failure {
             "Something went wrong on the server. The log tells what, under this request's id.",
         )
         .caused_by(error)
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Failure {
+        match error {
+            OpenError::NotFound => Failure::not_found(),
+            OpenError::Busy => Failure::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "The server has too many files open right now. Try again in a moment.",
+            )
+            .retry(Duration::from_secs(2)),
+            OpenError::Failed(_) => Failure::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "The disk did not give this. The log tells what, under this request's id.",
+            )
+            .caused_by(error),
+        }
     }
 }
 
@@ -268,6 +309,68 @@ impl From<LinkError> for Failure {
             ),
             LinkError::Create(error) => error.into(),
             LinkError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<AgainError> for Failure {
+    fn from(error: AgainError) -> Failure {
+        match error {
+            AgainError::Required => Failure::new(
+                StatusCode::UNAUTHORIZED,
+                "reauthentication_required",
+                "Your last login is too long ago for this. Send your password along, as `password`.",
+            ),
+            AgainError::Wrong => {
+                Failure::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "That is not your present password.")
+            }
+            AgainError::Ended => Refusal::Ended.into(),
+            AgainError::Login(error) => error.into(),
+        }
+    }
+}
+
+impl From<PasswordError> for Failure {
+    fn from(error: PasswordError) -> Failure {
+        match error {
+            PasswordError::Weak(problems) => Failure::weak(problems),
+            PasswordError::Again(error) => error.into(),
+        }
+    }
+}
+
+impl From<ProfileError> for Failure {
+    fn from(error: ProfileError) -> Failure {
+        match error {
+            ProfileError::NotFound => Failure::not_found(),
+            ProfileError::EmailTaken => {
+                Failure::new(StatusCode::CONFLICT, "email_taken", "Another account has this email address.")
+            }
+            ProfileError::BadName | ProfileError::BadEmail => Failure::invalid(error.to_string()),
+        }
+    }
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Failure {
+        match error {
+            DataError::BadKey | DataError::TooDeep => Failure::invalid(error.to_string()),
+            DataError::NotFound => Failure::not_found(),
+            DataError::Ended => Refusal::Ended.into(),
+            DataError::Full => Failure::new(StatusCode::CONFLICT, "data_limit_reached", error.to_string()),
+            DataError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<IssueError> for Failure {
+    fn from(error: IssueError) -> Failure {
+        match error {
+            IssueError::Name | IssueError::Scopes | IssueError::Days => Failure::invalid(error.to_string()),
+            IssueError::NotAdmin => Failure::new(StatusCode::FORBIDDEN, "forbidden", error.to_string()),
+            IssueError::TooMany => Failure::new(StatusCode::CONFLICT, "token_limit_reached", error.to_string()),
+            IssueError::Ended => Refusal::Ended.into(),
+            IssueError::Storage(error) => error.into(),
         }
     }
 }

@@ -123,6 +123,11 @@ pub async fn failures(cx: Cx, request: Request, next: Next) -> Response {
     wrong(&cx, &headers, response, kind).await
 }
 
+/// The page for an address that leads nowhere.
+pub async fn not_found(cx: &Cx, headers: &http::HeaderMap, response: Response) -> Response {
+    wrong(cx, headers, response, Wrong::NotFound).await
+}
+
 /// The page for a wrong turn, in place of `response` and with its status and headers.
 async fn wrong(cx: &Cx, headers: &http::HeaderMap, response: Response, kind: Wrong) -> Response {
     // The frame shows who is there; if that cannot be known, it shows nobody.

@@ -2,13 +2,18 @@
 
 use super::{assets, context, cors, csrf, failure, headers, page};
 use crate::App;
+use crate::accounts::{api as accounts_api, pages as accounts_pages};
 use crate::admin::{api as admin_api, pages as admin_pages};
+use crate::cx::Cx;
 use crate::login::{api as login_api, pages as login_pages};
+use crate::media::{api as media_api, deliver, pages as media_pages};
+use crate::sessions::api as sessions_api;
+use crate::tokens::api as tokens_api;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use http::StatusCode;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -23,8 +28,12 @@ pub fn build(app: &Arc<App>) -> Router {
     let (api, document) = api().split_for_parts();
     Router::new()
         .merge(pages())
+        .merge(account_pages())
         .merge(admin_pages())
+        .merge(library())
         .merge(api)
+        // The address is the credential: no cookie, no cross-site rule, and methods are refused as players expect.
+        .route("/m/{*rest}", any(deliver::deliver))
         .merge(super::openapi::routes(document))
         .route("/static/{hash}/{name}", get(assets::serve))
         .fallback(nothing_here)
@@ -51,6 +60,54 @@ fn pages() -> Router {
         .layer(from_fn(page::failures))
 }
 
+fn library() -> Router {
+    let pages = Router::new()
+        .route("/library", get(media_pages::library))
+        .route("/library/", get(|| async { page::onward("/library") }))
+        .route("/library/{*path}", get(media_pages::entry))
+        .layer(from_fn(page::failures));
+    // The player asks for this, and wants an answer it can read rather than a page to log in.
+    pages.route("/renew/{*path}", get(media_pages::renew)).layer(from_fn(csrf::protect))
+}
+
+fn media_api() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(media_api::buckets))
+        .routes(routes!(media_api::entries))
+        .layer(from_fn(csrf::protect))
+}
+
+fn account_pages() -> Router {
+    Router::new()
+        .route("/account", get(accounts_pages::account_page))
+        .route("/account/password", post(accounts_pages::change_password))
+        .route("/account/sessions/{id}/end", post(accounts_pages::end_session))
+        .route("/account/sessions/end-others", post(accounts_pages::end_others))
+        .route("/account/sessions/end-all", post(accounts_pages::end_all))
+        .route("/account/tokens", post(accounts_pages::create_token))
+        .route("/account/tokens/{id}/revoke", post(accounts_pages::revoke_token))
+        .route("/password", get(accounts_pages::must_change_page).post(accounts_pages::must_change))
+        .layer(from_fn(csrf::protect))
+        .layer(from_fn(page::failures))
+}
+
+fn account_api() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(accounts_api::me, accounts_api::change))
+        .routes(routes!(accounts_api::change_password))
+        .routes(routes!(sessions_api::list))
+        .routes(routes!(sessions_api::end))
+        .routes(routes!(sessions_api::end_others))
+        .routes(routes!(sessions_api::end_all))
+        .routes(routes!(sessions_api::data_of_own, sessions_api::data_clear))
+        .routes(routes!(sessions_api::data_of_anybody))
+        .routes(routes!(sessions_api::data_keys))
+        .routes(routes!(sessions_api::data_get, sessions_api::data_put, sessions_api::data_delete))
+        .routes(routes!(tokens_api::list, tokens_api::create))
+        .routes(routes!(tokens_api::revoke))
+        .layer(from_fn(csrf::protect))
+}
+
 fn api() -> OpenApiRouter {
     // The routes that a registered app's page may call from its own origin.
     let shared = OpenApiRouter::new()
@@ -60,7 +117,7 @@ fn api() -> OpenApiRouter {
         .routes(routes!(login_api::token))
         .layer(from_fn(csrf::protect))
         .layer(from_fn(cors::share));
-    OpenApiRouter::new().merge(shared).merge(admin_api())
+    OpenApiRouter::new().merge(shared).merge(account_api()).merge(admin_api()).merge(media_api())
 }
 
 fn admin_api() -> OpenApiRouter {
@@ -105,8 +162,12 @@ fn admin_pages() -> Router {
         .layer(from_fn(page::failures))
 }
 
-async fn nothing_here() -> Response {
-    failure::Failure::not_found().into_response()
+/// A program gets a problem document, a person a page with a way on.
+async fn nothing_here(cx: Cx, request: Request) -> Response {
+    let program =
+        ["/api/", "/m/", "/oauth/", "/.well-known/"].iter().any(|root| request.uri().path().starts_with(root));
+    let failure = failure::Failure::not_found().into_response();
+    if program { failure } else { page::not_found(&cx, request.headers(), failure).await }
 }
 
 async fn not_like_this() -> Response {

@@ -28,6 +28,10 @@ impl Started {
     }
 
     /// How long ago.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a length on this machine, not an instant that is stored or compared"
+    )]
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }

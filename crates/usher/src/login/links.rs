@@ -298,6 +298,26 @@ pub async fn reset_password(cx: &Cx, token: &str, password: String) -> Result<Ac
     .await?
 }
 
+/// Withdraws every link and forgets every counted failure, as after a restore: a link may have been used since the
+/// copy was made, and what was guessed back then says nothing about today.
+pub async fn begin_anew(cx: &Cx) -> Result<(), Error> {
+    let now = cx.now;
+    cx.write("links.begin_anew", async move |tx| {
+        store::revoke_every_link(tx, now).await?;
+        store::forget_every_failure(tx).await
+    })
+    .await
+}
+
+/// How long the row of an expired link is kept, for the audit log to point to.
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Removes links that expired long ago.
+pub async fn sweep(cx: &Cx, limit: u32) -> Result<u64, Error> {
+    let before = cx.now - REMEMBERED;
+    cx.write("links.sweep", async move |tx| store::sweep_links(tx, before, limit).await).await
+}
+
 /// Withdraws a link. `false` when it cannot be used any more anyway.
 pub async fn revoke(cx: &Cx, id: LinkId) -> Result<bool, Error> {
     let entry = Entry::new(cx, Event::LinkRevoked, Outcome::Done).target(id);

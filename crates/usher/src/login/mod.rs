@@ -6,6 +6,7 @@
 //! checked is still the password when the session commits.
 //! Refuses: to hash inside a write, to hash without bound, and to say which part was wrong.
 
+pub mod again;
 pub mod api;
 pub mod floor;
 pub mod links;
@@ -242,16 +243,21 @@ pub async fn signup(cx: &Cx, username: username::Username, password: String) -> 
 
 /// Whether `password` is the account's, for acts that ask again. Counts and slows like a login.
 pub async fn prove_password(cx: &Cx, account: AccountId, password: Zeroizing<String>) -> Result<bool, LoginError> {
-    let Some(credential) = accounts::store::find_credential_of(&cx.app.db, account).await? else { return Ok(false) };
+    Ok(prove(cx, account, password).await?.is_some())
+}
+
+/// Which version of the account's password `password` is; `None` when it is wrong.
+async fn prove(cx: &Cx, account: AccountId, password: Zeroizing<String>) -> Result<Option<i64>, LoginError> {
+    let Some(credential) = accounts::store::find_credential_of(&cx.app.db, account).await? else { return Ok(None) };
     let key = username::lookup_key(&credential.username).unwrap_or_default();
     let subjects = throttle::Subjects::of(&key, cx.request.address);
     let ticket = throttle::admit(cx, &subjects).await?;
     let parsed = credential.encoded.as_deref().and_then(|text| hash::Encoded::parse(text).ok());
     if check(cx, password, parsed).await? != Verdict::Wrong {
-        return Ok(true);
+        return Ok(Some(credential.version));
     }
     match refuse(cx, &subjects, &credential.username, ticket).await? {
-        LoginError::InvalidCredentials => Ok(false),
+        LoginError::InvalidCredentials => Ok(None),
         other => Err(other),
     }
 }

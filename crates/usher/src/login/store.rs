@@ -13,6 +13,7 @@ statements! {
         ELSE login_failures.failures + 1 END, last_at = excluded.last_at RETURNING failures";
     BLOCK: Write = "UPDATE login_failures SET blocked_until = $2 WHERE subject = $1";
     FORGET_FAILURES: Write = "DELETE FROM login_failures WHERE subject = $1";
+    FORGET_EVERY_FAILURE: Write = "DELETE FROM login_failures";
     SWEEP: Write = "DELETE FROM login_failures WHERE subject IN \
         (SELECT subject FROM login_failures WHERE last_at < $1 AND blocked_until < $1 LIMIT $2)";
     INSERT_LINK: Write = "INSERT INTO links (id, kind, digest, account_id, made_by, note, made_at, expires_at) \
@@ -65,6 +66,10 @@ pub(super) async fn block(tx: &mut Tx, subject: &str, until: Time) -> Result<(),
 /// Forgets the failures of an account: by its own success, a reset, or an admin.
 pub async fn forget_failures(tx: &mut Tx, subject: &str) -> Result<(), Error> {
     tx.execute(&FORGET_FAILURES, args![subject]).await.map(|_| ())
+}
+
+pub(super) async fn forget_every_failure(tx: &mut Tx) -> Result<(), Error> {
+    tx.execute(&FORGET_EVERY_FAILURE, args![]).await.map(|_| ())
 }
 
 pub(super) async fn sweep(tx: &mut Tx, before: Time, limit: u32) -> Result<u64, Error> {

@@ -122,6 +122,11 @@ pub fn of(name: &[u8], head: &[u8]) -> ContentType {
     if named == UNKNOWN && extension(name).is_none() { sniffed(head) } else { named }
 }
 
+/// Whether the type of a file of this name depends on its first bytes.
+pub fn needs_head(name: &[u8]) -> bool {
+    extension(name).is_none() || of_name(name) == MPEG_TS
+}
+
 /// A file without an extension. Text is not guessed here: what looks like text may be a page.
 fn sniffed(head: &[u8]) -> ContentType {
     let at = |offset: usize, magic: &[u8]| head.get(offset..).is_some_and(|rest| rest.starts_with(magic));

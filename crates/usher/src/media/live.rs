@@ -1,6 +1,7 @@
 //! Media in use: keys, buckets, leases, and transfers in flight.
 
 use super::buckets::{Buckets, BucketsError};
+use super::dead::Dead;
 use super::lease::Leases;
 use super::token::MediaKeys;
 use super::transfers::Transfers;
@@ -16,6 +17,8 @@ pub struct Media {
     pub buckets: Buckets,
     /// Uses that keep URLs alive past their end.
     pub leases: Leases,
+    /// URLs that are over and still asked for.
+    pub dead: Dead,
     /// Transfers in flight, by media grant.
     pub transfers: Transfers,
 }
@@ -49,6 +52,7 @@ impl Media {
             keys: ring,
             buckets: Buckets::open(db, config).await?,
             leases: Leases::new(config.media.lease, config.media.lease_max, LEASED),
+            dead: Dead::default(),
             transfers: Transfers::new(),
         })
     }

@@ -10,15 +10,22 @@
 //!
 //! A token names a grant; whether that grant lives, and what its owner may do today, is the gate's answer.
 
+pub mod api;
 pub mod buckets;
 pub mod conditional;
 pub mod date;
+pub mod dead;
+pub mod deliver;
+pub mod disk;
 pub mod kind;
 pub mod lease;
+pub mod library;
 pub mod listing;
 pub mod live;
+pub mod look;
 mod names;
 pub mod natural;
+pub mod pages;
 pub mod path;
 pub mod probe;
 pub mod range;
@@ -27,3 +34,4 @@ pub mod send;
 pub mod store;
 pub mod token;
 pub mod transfers;
+pub mod urls;

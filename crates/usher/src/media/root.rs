@@ -174,6 +174,22 @@ impl Root {
         }
     }
 
+    /// Opens a regular file without waiting for a disk: from what the kernel remembers of its folders. None
+    /// says nothing about the file; ask [`Root::open_file`], from a task that may block.
+    pub fn open_remembered(&self, path: &CanonicalPath) -> Option<OpenFile> {
+        let servable = !path.is_folder() && path.segments().all(|name| self.serves(name));
+        if !servable || self.how != How::Kernel {
+            return None;
+        }
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let resolve = self.resolve() | ResolveFlags::CACHED;
+        let fd = rustix::fs::openat2(&self.dir, path.as_bytes(), flags, Mode::empty(), resolve).ok()?;
+        match stat(&fd) {
+            Ok(Some(Found::File(meta))) if self.is_exact(path, &fd) => Some(OpenFile { fd, meta }),
+            _ => None,
+        }
+    }
+
     /// Opens a folder, whether or not the path ends in a slash.
     pub fn open_dir(&self, path: &CanonicalPath) -> Result<OpenDir, OpenError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -224,7 +240,8 @@ impl Root {
         }
     }
 
-    fn raw_kernel(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    /// What the kernel is told of the ways it may go.
+    fn resolve(&self) -> ResolveFlags {
         let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         if self.options.symlinks == Symlinks::Never {
             resolve |= ResolveFlags::NO_SYMLINKS;
@@ -232,6 +249,11 @@ impl Root {
         if self.options.one_file_system {
             resolve |= ResolveFlags::NO_XDEV;
         }
+        resolve
+    }
+
+    fn raw_kernel(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        let resolve = self.resolve();
         let path = if path.is_empty() { b"." } else { path };
         let mut last = Errno::AGAIN;
         // AGAIN: something was renamed while the kernel looked, so that it cannot vouch for the result.

@@ -298,16 +298,20 @@ impl Verified {
     }
 }
 
-/// When a new URL ends: twice the playing time and an hour, between 4 and 24 hours, and never after
+/// When a new URL ends: twice the playing time and an hour, within `least` and `most`, and never after
 /// `parent`. What plays for an unknown time gets the most, since a URL has to outlive its playback and is
 /// ended through its grant; what does not play gets the least.
-pub fn expiry(kind: Kind, plays_for: Option<Duration>, parent: Option<Time>, now: Time) -> Time {
-    const LEAST: Duration = Duration::from_secs(4 * 3600);
-    const MOST: Duration = Duration::from_secs(24 * 3600);
+pub fn expiry(
+    kind: Kind,
+    plays_for: Option<Duration>,
+    (least, most): (Duration, Duration),
+    parent: Option<Time>,
+    now: Time,
+) -> Time {
     let life = match (kind, plays_for) {
-        (Kind::Video | Kind::Audio, None) => MOST,
-        (_, None) => LEAST,
-        (_, Some(length)) => length.saturating_mul(2).saturating_add(Duration::from_secs(3600)).clamp(LEAST, MOST),
+        (Kind::Video | Kind::Audio, None) => most,
+        (_, None) => least,
+        (_, Some(length)) => length.saturating_mul(2).saturating_add(Duration::from_secs(3600)).min(most).max(least),
     };
     let end = now + life;
     parent.map_or(end, |parent| parent.min(end))

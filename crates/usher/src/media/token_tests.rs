@@ -164,15 +164,16 @@ fn a_token_bound_to_a_network_serves_that_network_alone() {
 
 #[test]
 fn lives_follow_the_playing_time_and_end_with_the_parent() {
-    let life = |kind, plays_for| expiry(kind, plays_for, None, NOW).since(NOW);
+    const LIFE: (Duration, Duration) = (Duration::from_secs(4 * 3600), Duration::from_secs(24 * 3600));
+    let life = |kind, plays_for| expiry(kind, plays_for, LIFE, None, NOW).since(NOW);
     assert_eq!(life(Kind::Video, Some(HOUR * 3)), HOUR * 7);
     assert_eq!(life(Kind::Audio, Some(Duration::from_secs(200))), HOUR * 4);
     assert_eq!(life(Kind::Video, Some(HOUR * 40)), HOUR * 24);
     assert_eq!(life(Kind::Video, Some(Duration::MAX)), HOUR * 24);
     assert_eq!(life(Kind::Video, None), HOUR * 24);
     assert_eq!(life(Kind::Picture, None), HOUR * 4);
-    assert_eq!(expiry(Kind::Video, None, Some(NOW + HOUR), NOW), NOW + HOUR);
-    assert_eq!(expiry(Kind::Picture, None, Some(NOW + HOUR * 99), NOW), NOW + HOUR * 4);
+    assert_eq!(expiry(Kind::Video, None, LIFE, Some(NOW + HOUR), NOW), NOW + HOUR);
+    assert_eq!(expiry(Kind::Picture, None, LIFE, Some(NOW + HOUR * 99), NOW), NOW + HOUR * 4);
 }
 
 #[test]

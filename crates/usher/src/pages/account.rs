@@ -6,7 +6,7 @@ use askama::Template;
 /// The page. Posts:
 /// `/account/password` (`current`, `password`, `password2`, `end_others`),
 /// `/account/sessions/{id}/end`, `/account/sessions/end-others`, `/account/sessions/end-all`,
-/// `/account/tokens` (`name`, `expires_days`, `scopes` repeated), `/account/tokens/{id}/revoke`.
+/// `/account/tokens` (`name`, `expires_days`, `scopes` repeated, sometimes `confirm`), `/account/tokens/{id}/revoke`.
 #[derive(Template)]
 #[template(path = "account.html")]
 pub struct AccountPage {
@@ -60,6 +60,8 @@ pub struct TokenForm {
     /// The chosen one of `expires_days`' options: 7, 30, 90 or 365.
     pub expires_days: u32,
     pub scopes: Vec<Choice>,
+    /// The last login is too long ago: the form also asks for the present password, as `confirm`.
+    pub ask_password: bool,
     pub problems: Problems,
 }
 

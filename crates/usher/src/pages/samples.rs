@@ -163,6 +163,7 @@ fn account() -> Vec<Sample> {
                 choice("library:read", "See the library", true),
                 choice("media:read", "Play and download", false),
             ],
+            ask_password: false,
             problems: Problems::default(),
         },
         new_token: None,
@@ -179,7 +180,9 @@ fn account() -> Vec<Sample> {
     bare.tokens.clear();
     bare.token_form.scopes.clear();
     bare.problems = Problems::one("current", "That is not your present password.");
+    bare.token_form.ask_password = true;
     bare.token_form.problems = Problems(vec![
+        Problem { field: "confirm", text: "That is not your present password.".to_owned() },
         Problem { field: "name", text: "Give it a name.".to_owned() },
         Problem { field: "scopes", text: "Choose at least one thing it may use.".to_owned() },
         Problem { field: "expires_days", text: "Choose one of these.".to_owned() },

@@ -13,6 +13,13 @@ pub struct Shell {
     pub page: Nav,
 }
 
+impl Shell {
+    /// Whether the page is shown to an admin.
+    pub fn for_admin(&self) -> bool {
+        self.who.as_ref().is_some_and(|who| who.admin)
+    }
+}
+
 /// The person at the page.
 #[derive(Debug, Clone)]
 pub struct Who {

@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop at the first surprise")]
 
-use super::samples::{CSRF, HOSTILE, Sample, all};
+use super::samples::{HOSTILE, Sample, all};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug)]

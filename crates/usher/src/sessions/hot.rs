@@ -191,6 +191,14 @@ impl Sessions {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// The session in memory, if it is there and live.
+    pub fn remembered(&self, id: SessionId) -> Option<Arc<Live>> {
+        match self.shard(id).read().unwrap_or_else(PoisonError::into_inner).slots.get(&id) {
+            Some(Slot::Live(live)) => Some(live.clone()),
+            Some(Slot::Floor(_) | Slot::Ended(_)) | None => None,
+        }
+    }
+
     /// Notes a use. It is written down later, by the minute.
     pub fn used(&self, live: &Live, now: Time) {
         live.last_used.fetch_max(now.0, Ordering::Relaxed);

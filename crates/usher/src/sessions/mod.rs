@@ -10,11 +10,16 @@
 //! `hot.rs` is the copy in memory, `cookie.rs` and `refresh.rs` are the two secrets a browser or an app
 //! holds, `data.rs` is what an application keeps with a session.
 
+pub mod api;
 pub mod cookie;
+pub mod data;
 pub mod hot;
+pub mod own;
+pub mod proof;
 pub mod refresh;
 pub mod store;
 
+pub use proof::{Proof, Renewal};
 pub use store::{find, list_live};
 
 use crate::cx::Cx;
@@ -295,8 +300,28 @@ pub async fn flush_uses(cx: &Cx) -> Result<usize, Error> {
 /// it judges the times themselves.
 pub async fn sweep(cx: &Cx, limit: u32) -> Result<usize, Error> {
     let now = cx.now;
+    let expired = store::expired(&cx.app.db, limit, now).await?;
+    if expired.is_empty() {
+        return Ok(0);
+    }
     cx.write("sessions.sweep", async move |tx| {
-        let ended = store::end_expired(tx, limit, now).await?;
+        let mut count = 0;
+        for id in &expired {
+            if let Some(one) = store::end_expired(tx, *id, now).await? {
+                hot::announce_end(tx, one.id, one.grant, now);
+                count += 1;
+            }
+        }
+        Ok(count)
+    })
+    .await
+}
+
+/// Ends up to `limit` of all the sessions there are, as after a restore. Returns how many.
+pub async fn end_some(cx: &Cx, reason: EndReason, limit: u32) -> Result<usize, Error> {
+    let now = cx.now;
+    cx.write("sessions.end_some", async move |tx| {
+        let ended = store::end_some(tx, reason, limit, now).await?;
         for one in &ended {
             hot::announce_end(tx, one.id, one.grant, now);
         }
@@ -305,19 +330,21 @@ pub async fn sweep(cx: &Cx, limit: u32) -> Result<usize, Error> {
     .await
 }
 
+/// How long the row of an ended session is kept, for those who ask what happened.
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Removes sessions that ended long ago and keep no data.
+pub async fn forget(cx: &Cx, limit: u32) -> Result<usize, Error> {
+    let before = cx.now - REMEMBERED;
+    let gone = cx.write("sessions.forget", async move |tx| store::forget(tx, before, limit).await).await?;
+    Ok(usize::try_from(gone).unwrap_or(usize::MAX))
+}
+
 /// Gives a session a new cookie secret after a new proof. The old cookie is refused from the commit on.
 /// Returns the new cookie's value; `None` when the session has ended meanwhile.
 pub async fn renew_secret(cx: &Cx, id: SessionId, amr: &str) -> Result<Option<String>, Error> {
-    let secret: zeroize::Zeroizing<[u8; 32]> = zeroize::Zeroizing::new(cx.app.rng.bytes());
-    let (digest, amr, now) = (Digest::of(&*secret), amr.to_owned(), cx.now);
-    let renewed = cx
-        .write("sessions.renew_secret", async move |tx| {
-            let ver = store::renew_secret(tx, id, &digest, &amr, now).await?;
-            if let Some(ver) = ver {
-                hot::announce_renewal(tx, id, ver, now);
-            }
-            Ok(ver.is_some())
-        })
-        .await?;
-    Ok(renewed.then(|| cookie::mint(&cx.app.macs.cookie, id, &secret)))
+    let renewal = Renewal::draw(cx, id, amr);
+    let (given, now) = (renewal.clone(), cx.now);
+    let renewed = cx.write("sessions.renew_secret", async move |tx| given.apply(tx, now).await).await?;
+    Ok(renewed.then(|| renewal.cookie(cx)))
 }

@@ -79,7 +79,7 @@ fn mint(keys: &MacRing, session: SessionId, generation: u32, secret: &[u8; 32]) 
     bytes[17..21].copy_from_slice(&generation);
     bytes[21..53].copy_from_slice(secret);
     bytes[53..].copy_from_slice(&mac[..16]);
-    crate::secret::armor(Kind::Refresh.prefix(), &*bytes).to_string()
+    crate::secret::armor(Kind::Refresh.prefix(), &bytes).to_string()
 }
 
 /// Reads a token that we minted; `None` for anything else.
@@ -222,7 +222,8 @@ async fn rotate(
             let next = successor(keys, &presented.secret, nonce);
             let rotations = Rotations::parse(&state.rotations).with(presented.generation, now, grace);
             let old = Digest::of(&*presented.secret);
-            let moved = store::rotate(tx, id, &old, &Digest::of(&*next), nonce, &rotations, now).await?;
+            let step = store::Rotation { old: &old, new: &Digest::of(&*next), nonce, rotations: &rotations };
+            let moved = store::rotate(tx, id, step, now).await?;
             // Only another engine's weaker isolation can bring two requests here; the second one lost the guard.
             Ok(moved.map(|generation| refreshed(generation, &next)).ok_or(RefreshError::UsedUp))
         }

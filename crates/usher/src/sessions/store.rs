@@ -1,5 +1,7 @@
 //! The statements of sessions.
 
+pub mod data;
+
 use super::{EndReason, Ended, Kind, NewSession, Session, State, Which};
 use crate::id::{AccountId, SessionId};
 use crate::secret::Digest;
@@ -30,8 +32,13 @@ statements! {
     END_OTHERS: Write = "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE account_id = $1 AND id <> $4 AND ended_at IS NULL \
         RETURNING id, account_id, grant_id";
     END_EVERYONE: Write = "UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE ended_at IS NULL RETURNING id, account_id, grant_id";
-    END_EXPIRED: Write = "UPDATE sessions SET ended_at = $1, end_reason = 'expired' WHERE id IN (SELECT id FROM sessions \
-        WHERE ended_at IS NULL AND (expires_at <= $1 OR last_used_at + idle_for <= $1) LIMIT $2) RETURNING id, account_id, grant_id";
+    END_SOME: Write = "UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE id IN (SELECT id FROM sessions \
+        WHERE ended_at IS NULL LIMIT $3) RETURNING id, account_id, grant_id";
+    // Visits every live session, so it runs apart from writes; the update judges again what was used meanwhile.
+    EXPIRED: Scan = "SELECT id FROM sessions WHERE ended_at IS NULL AND (expires_at <= $1 OR last_used_at + idle_for <= $1) \
+        LIMIT $2";
+    END_EXPIRED: Write = "UPDATE sessions SET ended_at = $2, end_reason = 'expired' WHERE id = $1 AND ended_at IS NULL \
+        AND (expires_at <= $2 OR last_used_at + idle_for <= $2) RETURNING id, account_id, grant_id";
     FORGET: Write = "DELETE FROM sessions WHERE id IN (SELECT s.id FROM sessions s WHERE s.ended_at < $1 AND NOT EXISTS \
         (SELECT 1 FROM session_data d WHERE d.session_id = s.id) LIMIT $2)";
     // Never backwards: a late flush does not shorten what a newer one extended.
@@ -207,8 +214,16 @@ pub(super) async fn end_which(tx: &mut Tx, which: Which, reason: EndReason, now:
     rows.iter().map(ended).collect()
 }
 
-pub(super) async fn end_expired(tx: &mut Tx, limit: u32, now: Time) -> Result<Vec<Ended>, Error> {
-    tx.all(&END_EXPIRED, args![now, limit]).await?.iter().map(ended).collect()
+pub(super) async fn end_some(tx: &mut Tx, reason: EndReason, limit: u32, now: Time) -> Result<Vec<Ended>, Error> {
+    tx.all(&END_SOME, args![now, reason.word(), limit]).await?.iter().map(ended).collect()
+}
+
+pub(super) async fn expired(db: &Db, limit: u32, now: Time) -> Result<Vec<SessionId>, Error> {
+    db.all(&EXPIRED, args![now, limit]).await?.iter().map(|row| row.get(0)).collect()
+}
+
+pub(super) async fn end_expired(tx: &mut Tx, id: SessionId, now: Time) -> Result<Option<Ended>, Error> {
+    tx.one(&END_EXPIRED, args![id, now]).await?.as_ref().map(ended).transpose()
 }
 
 /// Removes sessions that ended before `before` and keep no data.
@@ -261,15 +276,20 @@ pub(super) async fn refresh_state(tx: &mut Tx, id: SessionId) -> Result<Option<R
     }))
 }
 
-/// Replaces the refresh token `old` by its successor; `None` when another request did so first.
-pub(super) async fn rotate(
-    tx: &mut Tx,
-    id: SessionId,
-    old: &Digest,
-    new: &Digest,
-    nonce: &str,
-    rotations: &str,
-    now: Time,
-) -> Result<Option<u32>, Error> {
-    tx.one(&ROTATE, args![id, *old, *new, nonce, rotations, now]).await?.map(|row| row.get(0)).transpose()
+/// The step from one refresh token to the next.
+pub(super) struct Rotation<'a> {
+    /// The digest of the token that was shown; the guard.
+    pub old: &'a Digest,
+    /// The digest of its successor.
+    pub new: &'a Digest,
+    /// What the successor was derived with.
+    pub nonce: &'a str,
+    /// When the last generations were used up, this one included.
+    pub rotations: &'a str,
+}
+
+/// Replaces a refresh token by its successor; `None` when another request did so first.
+pub(super) async fn rotate(tx: &mut Tx, id: SessionId, step: Rotation<'_>, now: Time) -> Result<Option<u32>, Error> {
+    let args = args![id, *step.old, *step.new, step.nonce, step.rotations, now];
+    tx.one(&ROTATE, args).await?.map(|row| row.get(0)).transpose()
 }

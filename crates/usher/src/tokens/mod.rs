@@ -9,6 +9,8 @@
 //! What you will not find: symmetric signatures, encryption, a private key outside this process in any
 //! form but sealed, or a second verifier. Signatures are checked by `usher-verify`, here as elsewhere.
 
+pub mod api;
+pub mod issue;
 pub mod keys;
 pub mod live;
 pub mod macs;

@@ -105,6 +105,20 @@ impl Personal {
         Some(token)
     }
 
+    /// The last use that is not written down yet.
+    pub fn last_use(&self, id: PersonalTokenId) -> Option<Time> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied()
+    }
+
+    /// Gives back uses whose write failed.
+    fn put_back_uses(&self, uses: Vec<(PersonalTokenId, Time)>) {
+        let mut held = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, at) in uses {
+            let latest = held.entry(id).or_insert(at);
+            *latest = (*latest).max(at);
+        }
+    }
+
     /// The uses that are not written down yet.
     pub fn take_uses(&self) -> Vec<(PersonalTokenId, Time)> {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner).drain().collect()
@@ -174,6 +188,20 @@ impl NewPersonalToken {
         }
     }
 
+    /// What the write needs of it: all but the secret.
+    pub fn row(&self) -> NewRow {
+        NewRow { token: self.token.clone(), digest: self.digest }
+    }
+}
+
+/// The row of a token that is about to exist.
+#[derive(Clone)]
+pub struct NewRow {
+    token: PersonalToken,
+    digest: Digest,
+}
+
+impl NewRow {
     /// Writes the row.
     pub async fn insert(&self, tx: &mut Tx) -> Result<(), Error> {
         store::insert_personal(tx, &self.token, &self.digest).await
@@ -200,18 +228,37 @@ pub async fn revoke_all(tx: &mut Tx, account: AccountId, now: Time) -> Result<us
     Ok(revoked.len())
 }
 
-/// Writes down the last uses that memory has seen.
+/// Revokes up to `limit` of all the tokens there are, as after a restore. Returns how many.
+pub async fn revoke_some(cx: &Cx, limit: u32) -> Result<usize, Error> {
+    let now = cx.now;
+    cx.write("tokens.revoke_some_personal", async move |tx| {
+        let revoked = store::revoke_some_personal(tx, limit, now).await?;
+        for (id, grant) in &revoked {
+            tx.announce(REVOKED, id, grant.to_string(), now.0);
+        }
+        Ok(revoked.len())
+    })
+    .await
+}
+
+/// Writes down the last uses that memory has seen. Returns how many.
 pub async fn flush_uses(cx: &Cx) -> Result<usize, Error> {
     let uses = cx.app.personal.take_uses();
     let count = uses.len();
-    if count > 0 {
-        cx.write("tokens.flush_personal_uses", async move |tx| {
-            for (id, at) in &uses {
-                store::touch_personal(tx, *id, *at).await?;
-            }
-            Ok(())
-        })
-        .await?;
+    for slice in uses.chunks(200) {
+        let slice = slice.to_vec();
+        let written = cx
+            .write("tokens.flush_personal_uses", async move |tx| {
+                for (id, at) in &slice {
+                    store::touch_personal(tx, *id, *at).await?;
+                }
+                Ok(())
+            })
+            .await;
+        if let Err(error) = written {
+            cx.app.personal.put_back_uses(uses);
+            return Err(error);
+        }
     }
     Ok(count)
 }

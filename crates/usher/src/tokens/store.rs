@@ -24,11 +24,19 @@ statements! {
         FROM personal_tokens WHERE grant_id = $1 AND revoked_at IS NULL";
     LIST_PERSONAL: Scan = "SELECT id, account_id, name, scopes, grant_id, made_at, expires_at, last_used_at FROM personal_tokens \
         WHERE account_id = $1 AND revoked_at IS NULL ORDER BY id DESC";
+    COUNT_PERSONAL: Point = "SELECT CAST(count(*) AS BIGINT) FROM personal_tokens WHERE account_id = $1 AND revoked_at IS NULL \
+        AND (expires_at IS NULL OR expires_at > $2)";
+    SWEEP_PERSONAL: Write = "DELETE FROM personal_tokens WHERE id IN (SELECT id FROM personal_tokens \
+        WHERE revoked_at < $1 OR expires_at < $1 LIMIT $2)";
     REVOKE_PERSONAL: Write = "UPDATE personal_tokens SET revoked_at = $3 WHERE id = $2 AND account_id = $1 AND revoked_at IS NULL \
         RETURNING grant_id";
     REVOKE_ALL_PERSONAL: Write = "UPDATE personal_tokens SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL \
         RETURNING id, grant_id";
-    TOUCH_PERSONAL: Write = "UPDATE personal_tokens SET last_used_at = $2 WHERE id = $1";
+    REVOKE_SOME_PERSONAL: Write = "UPDATE personal_tokens SET revoked_at = $1 WHERE id IN \
+        (SELECT id FROM personal_tokens WHERE revoked_at IS NULL LIMIT $2) RETURNING id, grant_id";
+    // Never backwards: a late flush does not undo a newer one.
+    TOUCH_PERSONAL: Write = "UPDATE personal_tokens SET last_used_at = $2 WHERE id = $1 \
+        AND (last_used_at IS NULL OR last_used_at < $2)";
 }
 
 /// A signing key's row.
@@ -162,6 +170,17 @@ pub async fn list_personal(db: &Db, account: AccountId) -> Result<Vec<PersonalTo
     db.all(&LIST_PERSONAL, args![account]).await?.iter().map(personal).collect()
 }
 
+pub(super) async fn count_personal(tx: &mut Tx, account: AccountId, now: Time) -> Result<i64, Error> {
+    match tx.one(&COUNT_PERSONAL, args![account, now]).await? {
+        Some(row) => row.get(0),
+        None => Ok(0),
+    }
+}
+
+pub(super) async fn sweep_personal(tx: &mut Tx, before: Time, limit: u32) -> Result<u64, Error> {
+    tx.execute(&SWEEP_PERSONAL, args![before, limit]).await
+}
+
 pub(super) async fn revoke_personal(
     tx: &mut Tx,
     account: AccountId,
@@ -177,6 +196,15 @@ pub(super) async fn revoke_all_personal(
     now: Time,
 ) -> Result<Vec<(PersonalTokenId, i64)>, Error> {
     let rows = tx.all(&REVOKE_ALL_PERSONAL, args![account, now]).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
+pub(super) async fn revoke_some_personal(
+    tx: &mut Tx,
+    limit: u32,
+    now: Time,
+) -> Result<Vec<(PersonalTokenId, i64)>, Error> {
+    let rows = tx.all(&REVOKE_SOME_PERSONAL, args![now, limit]).await?;
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
 

@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by panicking")]
 
 mod api;
+mod binary;
 mod browser;
+mod gate;
+mod statements;
 mod support;
 mod tidy;

@@ -40,9 +40,9 @@ fn begin<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 }
 
 /// A job that says when it has begun and lasts until it is let go.
-fn hold() -> (impl FnOnce(&mut Memory) -> Result<(), HashFault> + Send, mpsc::Receiver<()>, mpsc::Sender<()>) {
-    let (begun, has_begun) = mpsc::channel();
-    let (let_go, wait) = mpsc::channel();
+fn hold() -> (impl FnOnce(&mut Memory) -> Result<(), HashFault> + Send, mpsc::Receiver<()>, mpsc::SyncSender<()>) {
+    let (begun, has_begun) = mpsc::sync_channel(1);
+    let (let_go, wait) = mpsc::sync_channel(1);
     let job = move |_: &mut Memory| {
         begun.send(()).unwrap();
         let _ = wait.recv();

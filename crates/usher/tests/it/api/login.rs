@@ -80,7 +80,7 @@ async fn guessing_at_one_account_is_slowed_whatever_the_spelling_the_route_and_t
     let app = TestApp::new().await;
     app.account("alice", Role::User).await;
     for (n, name) in ["alice", "ALICE", "Alice", "ａlice"].into_iter().enumerate() {
-        let guesser = app.anonymous().from_address(&format!("198.51.100.{n}"));
+        let guesser = app.anonymous().at_address(&format!("198.51.100.{n}"));
         let answer = guesser.post("/api/v1/login", json!({"username": name, "password": "wrong"})).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{name}");
     }

@@ -223,7 +223,7 @@ impl Actor {
     }
 
     /// The same, from another address.
-    pub fn from_address(&self, address: &str) -> Actor {
+    pub fn at_address(&self, address: &str) -> Actor {
         Actor { address: address.to_owned(), ..self.clone() }
     }
 

@@ -5,3 +5,6 @@
 
 pub mod app;
 pub mod browser;
+pub mod program;
+pub mod server;
+pub mod shelf;

@@ -1,0 +1,78 @@
+//! Keys, copies and the state of the installation.
+
+use super::table::table;
+use super::users::short;
+use super::{CommandError, Output};
+use crate::audit::{Entry, Event, Outcome};
+use crate::cx::Cx;
+use crate::tokens::{self, KeyState, live::KeysError};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Lists signing keys.
+pub fn keys(cx: &Cx) -> Result<Output, CommandError> {
+    let states = cx.app.keys.states();
+    let told = |state: KeyState| match state {
+        KeyState::Next { published_at } => ("next", published_at, None),
+        KeyState::Current { since } => ("current", since, None),
+        KeyState::Retired { at, until } => ("retired", at, Some(until)),
+    };
+    let rows: Vec<Vec<String>> = states
+        .iter()
+        .map(|(kid, algorithm, state)| {
+            let (word, since, until) = told(*state);
+            let until = until.map(short).unwrap_or_default();
+            vec![kid.clone(), algorithm.name().to_owned(), word.to_owned(), short(since), until]
+        })
+        .collect();
+    let value = states.iter().map(|(kid, algorithm, state)| {
+        let (word, since, until) = told(*state);
+        json!({ "kid": kid, "algorithm": algorithm.name(), "state": word, "since": since, "verifies_until": until })
+    });
+    Ok(Output {
+        text: table(&["KEY", "ALGORITHM", "STATE", "SINCE", "VERIFIES UNTIL"], &rows),
+        value: Value::Array(value.collect()),
+    })
+}
+
+/// Makes the next signing key current.
+pub async fn rotate(cx: &Cx, now: bool) -> Result<Output, CommandError> {
+    let kid = tokens::live::rotate(cx, now).await.map_err(|error| match error {
+        KeysError::Storage(error) => CommandError::from(error),
+        KeysError::TooSoon(soon) => CommandError::new(
+            "too_soon",
+            format!("{soon}. Who holds an older copy of the key set would refuse new tokens; --now does it anyway"),
+        ),
+        other => CommandError::new("internal", other),
+    })?;
+    Ok(Output { text: format!("{kid} signs from now on"), value: json!({ "kid": kid }) })
+}
+
+/// Writes a consistent copy of the database, and says so in the audit log of the original.
+pub async fn backup(cx: &Cx, to: &Path) -> Result<Output, CommandError> {
+    let failed = |error: usher_db::Error| CommandError::new("backup_failed", format!("no copy was made: {error}"));
+    cx.app.db.backup(to).await.map_err(failed)?;
+    let entry = Entry::new(cx, Event::BackupMade, Outcome::Done).target(to.display());
+    cx.write("command.backup", async move |tx| entry.record(tx).await).await?;
+    let bytes = std::fs::metadata(to).map_or(0, |found| found.len());
+    Ok(Output {
+        text: format!("the database was copied to {} ({bytes} bytes)", to.display()),
+        value: json!({ "file": to, "bytes": bytes }),
+    })
+}
+
+/// How the installation is, for `doctor` and for whoever asks.
+pub fn status(cx: &Cx) -> Result<Output, CommandError> {
+    let app = &cx.app;
+    let stats = app.db.stats();
+    let value = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "address": app.config.server.listen,
+        "now": cx.now,
+        "writes_failing": stats.last_error,
+        "broken": stats.broken,
+        "sessions_in_memory": app.sessions.len(),
+        "transfers": app.media.transfers.count(),
+    });
+    Ok(Output { text: value.to_string(), value })
+}

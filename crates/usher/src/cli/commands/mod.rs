@@ -1,0 +1,283 @@
+//! What can be asked of an installation from a terminal: one implementation, whether a server runs or not.
+//!
+//! Promises: a command does the same thing in the server's process (through the control socket) and in its own (under
+//! the same lock on the database); it writes its audit event with its act; what it says is finished text for people and
+//! the same facts as JSON for programs.
+//! Refuses: to decide anything itself. The rules are those of the domains, the last admin included.
+
+mod groups;
+mod keeping;
+mod table;
+mod users;
+
+use crate::App;
+use crate::accounts::ChangeError;
+use crate::admin::AdminError;
+use crate::cx::Cx;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// A password on its way through the control socket. Prints as stars, wiped when dropped.
+#[derive(Clone)]
+pub struct Password(pub Zeroizing<String>);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Serialize for Password {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Password {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(|text| Password(Zeroizing::new(text)))
+    }
+}
+
+macro_rules! commands {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty),* $(,)? } = $word:literal,)*) => {
+        /// What is asked.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+        pub enum Command { $($(#[$doc])* $name { $($(#[$field_doc])* $field: $kind),* },)* }
+
+        impl Command {
+            /// The word for the log: what, never whom or with what.
+            pub fn name(&self) -> &'static str {
+                match self { $(Command::$name { .. } => $word,)* }
+            }
+        }
+    };
+}
+
+commands! {
+    /// Makes an account.
+    UserAdd {
+        /// Its name.
+        name: String,
+        /// Whether it may manage others.
+        admin: bool,
+        /// Its buckets; `all` is every bucket.
+        buckets: Vec<String>,
+        /// Its password.
+        password: Password,
+        /// Whether the first login must choose another.
+        must_change: bool,
+    } = "user add",
+    /// Lists accounts whose name holds this text.
+    UserList {
+        /// Empty for all.
+        part: String,
+    } = "user list",
+    /// Shows one account.
+    UserShow {
+        /// Whose.
+        name: String,
+    } = "user show",
+    /// Sets a password and ends every session of the account.
+    UserPassword {
+        /// Whose.
+        name: String,
+        /// The new one.
+        password: Password,
+        /// Whether the next login must choose another.
+        must_change: bool,
+    } = "user password",
+    /// Gives a role.
+    UserRole {
+        /// Whose.
+        name: String,
+        /// `user` or `admin`.
+        role: String,
+    } = "user role",
+    /// Shuts an account out and ends everything it has.
+    UserDisable {
+        /// Whose.
+        name: String,
+    } = "user disable",
+    /// Lets an account in again.
+    UserEnable {
+        /// Whose.
+        name: String,
+    } = "user enable",
+    /// Removes an account and all it owns.
+    UserDelete {
+        /// Whose.
+        name: String,
+    } = "user delete",
+    /// Replaces an account's own buckets.
+    UserBuckets {
+        /// Whose.
+        name: String,
+        /// `all` is every bucket; none is none.
+        buckets: Vec<String>,
+    } = "user buckets",
+    /// Lists an account's sessions.
+    UserSessions {
+        /// Whose.
+        name: String,
+    } = "user sessions",
+    /// Ends one session of an account, or all.
+    UserLogout {
+        /// Whose.
+        name: String,
+        /// Which; none for all.
+        session: Option<String>,
+    } = "user logout",
+    /// Makes a group.
+    GroupAdd {
+        /// Its name.
+        name: String,
+    } = "group add",
+    /// Lists groups.
+    GroupList {} = "group list",
+    /// Shows one group with its members.
+    GroupShow {
+        /// Which.
+        name: String,
+    } = "group show",
+    /// Removes a group.
+    GroupDelete {
+        /// Which.
+        name: String,
+    } = "group delete",
+    /// Takes an account into a group.
+    GroupJoin {
+        /// Which.
+        name: String,
+        /// Who.
+        user: String,
+    } = "group join",
+    /// Takes an account out of a group.
+    GroupLeave {
+        /// Which.
+        name: String,
+        /// Who.
+        user: String,
+    } = "group leave",
+    /// Replaces a group's buckets.
+    GroupBuckets {
+        /// Which.
+        name: String,
+        /// `all` is every bucket; none is none.
+        buckets: Vec<String>,
+    } = "group buckets",
+    /// Lists signing keys.
+    KeyList {} = "key list",
+    /// Makes the next signing key current.
+    KeyRotate {
+        /// Also when others may not know it yet.
+        now: bool,
+    } = "key rotate",
+    /// Writes a consistent copy of the database.
+    Backup {
+        /// To this absolute path.
+        to: PathBuf,
+    } = "backup",
+    /// Says how the installation is.
+    Status {} = "status",
+}
+
+/// What a command says when it succeeded.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Output {
+    /// For people: whole lines, without control characters of strangers.
+    pub text: String,
+    /// The same for programs.
+    pub value: Value,
+}
+
+/// Why a command was refused.
+#[derive(Debug, Clone, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct CommandError {
+    /// A stable word.
+    pub code: String,
+    /// Sentences for people.
+    pub message: String,
+}
+
+impl CommandError {
+    /// The code of a database that does not answer.
+    pub const UNAVAILABLE: &str = "unavailable";
+
+    fn new(code: &str, message: impl ToString) -> CommandError {
+        CommandError { code: code.to_owned(), message: message.to_string() }
+    }
+}
+
+impl From<usher_db::Error> for CommandError {
+    fn from(error: usher_db::Error) -> Self {
+        CommandError::new(
+            CommandError::UNAVAILABLE,
+            format!("the database did not do it: {error}. Nothing was changed"),
+        )
+    }
+}
+
+impl From<ChangeError> for CommandError {
+    fn from(error: ChangeError) -> Self {
+        AdminError::from(error).into()
+    }
+}
+
+impl From<AdminError> for CommandError {
+    fn from(error: AdminError) -> Self {
+        let code = match &error {
+            AdminError::NotFound | AdminError::NoSuchGroup => "not_found",
+            AdminError::LastAdmin => "last_admin",
+            AdminError::UsernameTaken => "username_taken",
+            AdminError::GroupNameTaken => "group_name_taken",
+            AdminError::Weak(weak) => {
+                let sentences: Vec<String> = weak.iter().map(ToString::to_string).collect();
+                let message = format!("this password cannot be used. {}", sentences.join(" "));
+                return CommandError::new("password_too_weak", message);
+            }
+            AdminError::Busy(_) => CommandError::UNAVAILABLE,
+            AdminError::Storage(error) => return error.clone().into(),
+            _ => "refused",
+        };
+        CommandError::new(code, error)
+    }
+}
+
+/// Does what is asked.
+pub async fn run(app: &Arc<App>, command: Command) -> Result<Output, CommandError> {
+    let cx = Cx::internal(app, "command-line");
+    match command {
+        Command::UserAdd { name, admin, buckets, password, must_change } => {
+            users::add(&cx, users::New { name, admin, buckets, password, must_change }).await
+        }
+        Command::UserList { part } => users::list(&cx, &part).await,
+        Command::UserShow { name } => users::show(&cx, &name).await,
+        Command::UserPassword { name, password, must_change } => {
+            users::password(&cx, &name, password, must_change).await
+        }
+        Command::UserRole { name, role } => users::role(&cx, &name, &role).await,
+        Command::UserDisable { name } => users::disable(&cx, &name).await,
+        Command::UserEnable { name } => users::enable(&cx, &name).await,
+        Command::UserDelete { name } => users::delete(&cx, &name).await,
+        Command::UserBuckets { name, buckets } => users::buckets(&cx, &name, buckets).await,
+        Command::UserSessions { name } => users::sessions(&cx, &name).await,
+        Command::UserLogout { name, session } => users::logout(&cx, &name, session.as_deref()).await,
+        Command::GroupAdd { name } => groups::add(&cx, &name).await,
+        Command::GroupList {} => groups::list(&cx).await,
+        Command::GroupShow { name } => groups::show(&cx, &name).await,
+        Command::GroupDelete { name } => groups::delete(&cx, &name).await,
+        Command::GroupJoin { name, user } => groups::join(&cx, &name, &user).await,
+        Command::GroupLeave { name, user } => groups::leave(&cx, &name, &user).await,
+        Command::GroupBuckets { name, buckets } => groups::buckets(&cx, &name, buckets).await,
+        Command::KeyList {} => keeping::keys(&cx),
+        Command::KeyRotate { now } => keeping::rotate(&cx, now).await,
+        Command::Backup { to } => keeping::backup(&cx, &to).await,
+        Command::Status {} => keeping::status(&cx),
+    }
+}

@@ -1,0 +1,175 @@
+//! The command line: the same acts as in the browser, from a terminal, for people and for scripts.
+//!
+//! Promises: what is printed on standard output is plain text, or JSON with `--json`; logs and refusals go to standard
+//! error; a refusal says what happened, why and what to do, and has an exit code (`stop.rs`). A command works beside a
+//! running server, through its control socket, and without one, on the database itself; nobody has to know which.
+//! Refuses: secrets as arguments, and a database that a server holds and does not share.
+
+pub mod commands;
+pub mod control;
+mod demo;
+mod doctor;
+mod group;
+mod keeping;
+mod lan;
+mod place;
+mod restore;
+mod samples;
+mod sealed_key;
+mod secrets;
+pub mod serve;
+mod settings;
+mod stop;
+mod user;
+
+pub use stop::{Code, Stop};
+
+use crate::config::{Overrides, Strings};
+use clap::{Args, Parser, Subcommand};
+use commands::{Command, Output};
+use place::Place;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Usher logs people in, keeps them in, lets them and only them at their files, and shows them out everywhere at once.
+#[derive(Debug, Parser)]
+#[command(name = "usher", version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    act: Act,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Common {
+    /// The configuration file; else $USHER_CONFIG, else usher.toml in $CONFIGURATION_DIRECTORY or the data directory
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The data directory; else $STATE_DIRECTORY, else the user's own data directory
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<String>,
+    /// A database elsewhere, as sqlite:PATH
+    #[arg(long, global = true, value_name = "URL")]
+    database: Option<String>,
+    /// The file with the master key, when it is not kept in the data directory
+    #[arg(long, global = true, value_name = "FILE")]
+    master_key_file: Option<String>,
+    /// Start although the file system cannot keep the data directory to its owner
+    #[arg(long, global = true)]
+    trust_filesystem_modes: bool,
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// Serve folders to those who may see them
+    Serve(serve::Arguments),
+    /// Try it: made-up media and two accounts in a temporary folder
+    Demo(demo::Arguments),
+    /// Accounts
+    #[command(subcommand)]
+    User(user::Act),
+    /// Groups of accounts
+    #[command(subcommand)]
+    Group(group::Act),
+    /// Signing keys
+    #[command(subcommand)]
+    Key(keeping::KeyAct),
+    /// The configuration
+    #[command(subcommand)]
+    Config(settings::Act),
+    /// Check the installation and say what to change
+    Doctor,
+    /// Copy the database while it is in use
+    Backup(keeping::BackupArguments),
+    /// Put a copy in place of the database; ends every session
+    Restore(restore::Arguments),
+}
+
+/// Reads the arguments, does what they say, and gives the exit code.
+pub fn main(args: impl IntoIterator<Item = OsString>, env: Strings) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not errors; both go where they belong.
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::FAILURE };
+        }
+    };
+    let json = cli.common.json;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli, &env)),
+        Err(error) => Err(Stop::refused(format!("the system gives no threads: {error}"))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => stop.tell(json),
+    }
+}
+
+async fn run(cli: Cli, env: &Strings) -> Result<(), Stop> {
+    let common = &cli.common;
+    match cli.act {
+        Act::Serve(arguments) => serve::run(common, arguments, env).await,
+        Act::Demo(arguments) => demo::run(common, arguments, env).await,
+        Act::User(act) => user::run(common, act, env).await,
+        Act::Group(act) => perform(common, env, group::command(act), Begin::Existing).await,
+        Act::Key(act) => perform(common, env, keeping::command(&act), Begin::Existing).await,
+        Act::Config(act) => settings::run(common, act, env),
+        Act::Doctor => doctor::run(common, env).await,
+        Act::Backup(arguments) => keeping::backup(common, arguments, env).await,
+        Act::Restore(arguments) => restore::run(common, arguments, env).await,
+    }
+}
+
+/// Whether a command may be the first thing that happens in a data directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    /// It may make the installation.
+    New,
+    /// It needs one that was begun.
+    Existing,
+}
+
+/// Does a command, in the server that runs or else here, and prints what it says.
+async fn perform(common: &Common, env: &Strings, command: Command, begin: Begin) -> Result<(), Stop> {
+    let output = ask(common, env, command, begin).await?;
+    say(common, &output);
+    Ok(())
+}
+
+/// Does a command, in the server that runs or else here, under the same lock.
+async fn ask(common: &Common, env: &Strings, command: Command, begin: Begin) -> Result<Output, Stop> {
+    let mut place = Place::find(common, Overrides::default(), env)?;
+    let files = match begin {
+        Begin::New => place.files()?,
+        Begin::Existing => place.existing_files()?,
+    };
+    if let Some(answer) = control::ask(&files.data.control_socket(), &command).await? {
+        return Ok(answer?);
+    }
+    // The folders are the server's business: a disk that is not mounted keeps nobody from making an account.
+    place.config.buckets.clear();
+    let app = files.app(place.config).await?;
+    let answer = commands::run(&app, command).await;
+    app.db.clone().close().await;
+    Ok(answer?)
+}
+
+/// Prints what a command said. A reader that went away (`| head`) is no failure.
+fn say(common: &Common, output: &Output) {
+    let text = if common.json { output.value.to_string() } else { output.text.clone() };
+    print_line(&text);
+}
+
+fn print_line(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}

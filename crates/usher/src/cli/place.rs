@@ -1,0 +1,175 @@
+//! Where a command works: configuration, data directory, database, master key.
+//!
+//! The configuration file is the one named by `--config`, else by `USHER_CONFIG`, else `usher.toml` in
+//! `$CONFIGURATION_DIRECTORY` (systemd sets it), else `usher.toml` in the data directory. A file in the working
+//! directory is never read by itself: whoever owns that directory is not who runs the command.
+
+use super::Common;
+use super::stop::{Code, Stop};
+use crate::config::{Config, File, Overrides, Strings};
+use crate::datadir::{DataDir, KeySource, Modes, Places, Refusal};
+use crate::seal::Vault;
+use crate::secret::Rng;
+use crate::time::Clock;
+use crate::{App, Surroundings, installation, schema};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use usher_db::{DatabaseUrl, Db};
+
+/// A place that was found. Nothing in it was opened or made yet.
+pub struct Place {
+    /// The effective configuration.
+    pub config: Config,
+    /// The file it was read from.
+    pub file: Option<PathBuf>,
+    /// The data directory's path.
+    pub data: PathBuf,
+    credentials: Option<PathBuf>,
+}
+
+/// The files of an installation, checked.
+pub struct Files {
+    /// The data directory.
+    pub data: DataDir,
+    /// The database.
+    pub database: PathBuf,
+    /// Where the master key is.
+    pub key: KeySource,
+}
+
+fn path_of(env: &Strings, name: &str) -> Option<PathBuf> {
+    env.get(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn places(data: Option<PathBuf>, env: &Strings) -> Places {
+    Places {
+        data,
+        state_directory: path_of(env, "STATE_DIRECTORY"),
+        xdg_data_home: path_of(env, "XDG_DATA_HOME"),
+        home: path_of(env, "HOME"),
+    }
+}
+
+impl Place {
+    /// Finds the place that arguments and environment name.
+    pub fn find(common: &Common, mut flags: Overrides, env: &Strings) -> Result<Place, Stop> {
+        flags.data.clone_from(&common.data);
+        flags.database.clone_from(&common.database);
+        flags.master_key_file.clone_from(&common.master_key_file);
+        flags.trust_filesystem_modes = common.trust_filesystem_modes;
+        let file = configuration_file(common, env)?.map(|path| File::read(&path)).transpose()?;
+        let config = Config::load(file.as_ref(), env, &flags)?;
+        let data = places(config.storage.data.clone(), env).data_directory()?;
+        Ok(Place { file: file.map(|file| file.path), config, data, credentials: path_of(env, "CREDENTIALS_DIRECTORY") })
+    }
+
+    /// The files, with the data directory made when there is none.
+    pub fn files(&self) -> Result<Files, Stop> {
+        let modes = if self.config.storage.trust_filesystem_modes { Modes::Trusted } else { Modes::Checked };
+        // The address first: a mistake in it must leave no new directory behind.
+        let url = self.config.storage.database.as_deref().map(str::parse::<DatabaseUrl>).transpose();
+        let url = url.map_err(|error| Stop::new(Code::Configuration, "configuration", error))?;
+        let data = DataDir::open(&self.data, modes)?;
+        let database = match url {
+            Some(DatabaseUrl::Sqlite(path)) => path,
+            Some(_) => return Err(Stop::data("this build serves SQLite only")),
+            None => data.database(),
+        };
+        let key = KeySource::choose(self.config.storage.master_key_file.as_deref(), self.credentials.as_deref());
+        Ok(Files { data, database, key })
+    }
+
+    /// The files of an installation that was begun before; a command that only looks makes none.
+    pub fn existing_files(&self) -> Result<Files, Stop> {
+        let begun = self.config.storage.database.is_some() || self.data.join("usher.db").exists();
+        if !begun {
+            return Err(Stop::data(format!(
+                "there is no Usher in {} yet. Start one with `usher serve`, make its first account with \
+                 `usher user add NAME --admin`, or name another place with --data DIR",
+                self.data.display()
+            )));
+        }
+        self.files()
+    }
+}
+
+/// The configuration file: a named one must exist, a standing one may.
+fn configuration_file(common: &Common, env: &Strings) -> Result<Option<PathBuf>, Stop> {
+    if let Some(named) = common.config.clone().or_else(|| path_of(env, "USHER_CONFIG")) {
+        return Ok(Some(named));
+    }
+    let flag = common.data.as_ref().map(PathBuf::from).or_else(|| path_of(env, "USHER_DATA"));
+    let system = env.get("CONFIGURATION_DIRECTORY").and_then(|list| list.split(':').next()).map(PathBuf::from);
+    // Without a home there is nowhere to look, which is said when the data directory is needed.
+    let data = places(flag, env).data_directory().ok();
+    let standing = system.into_iter().chain(data).map(|directory| directory.join("usher.toml"));
+    Ok(standing.into_iter().find(|path| path.is_file()))
+}
+
+/// Whether nothing was ever written to the database.
+fn is_empty(database: &Path) -> bool {
+    std::fs::metadata(database).map_or(true, |found| found.len() == 0)
+}
+
+impl Files {
+    /// Refuses a bucket from which the data directory or the database could be fetched.
+    pub fn keep_out_of(&self, config: &Config) -> Result<(), Stop> {
+        let database = self.database.parent().unwrap_or(Path::new("/")).to_owned();
+        for bucket in &config.buckets {
+            // What cannot be found is refused with its own reason when the bucket is opened.
+            let Ok(root) = std::fs::canonicalize(&bucket.path) else { continue };
+            let inside = |path: &Path| {
+                let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+                let below = path.strip_prefix(&root).map(Path::to_owned);
+                // A name that begins with a dot is not served, and nothing below it.
+                below.is_ok_and(|below| {
+                    bucket.hidden || !below.iter().any(|name| name.as_encoded_bytes().starts_with(b"."))
+                })
+            };
+            if [self.data.path(), &database].into_iter().any(inside) {
+                return Err(Stop::new(
+                    Code::Configuration,
+                    "configuration",
+                    format!(
+                        "bucket `{}` ({}) holds Usher's own data, which must not be served: serve a folder beside it, or \
+                         keep the data elsewhere with --data DIR",
+                        bucket.name,
+                        root.display()
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens database and vault. The master key is on the disk before the database is made.
+    pub async fn open(&self, rng: &Rng) -> Result<(Db, Vault), Stop> {
+        let url = DatabaseUrl::Sqlite(self.database.clone());
+        let key = match self.data.master_key(&self.key, is_empty(&self.database), rng) {
+            Ok(key) => key,
+            Err(missing @ (Refusal::KeyMissing { .. } | Refusal::NamedKeyMissing { .. }))
+                if !is_empty(&self.database) =>
+            {
+                let db = Db::open(&url, schema::MIGRATIONS).await?;
+                let name = installation::master_key_name(&db).await?;
+                db.close().await;
+                let name: String = name.unwrap_or_default().chars().take(16).collect();
+                return Err(Stop::data(format!("{missing}. The database asks for master key {name}")));
+            }
+            Err(refusal) => return Err(refusal.into()),
+        };
+        let db = Db::open(&url, schema::MIGRATIONS).await?;
+        let vault = Vault::new(&key);
+        installation::check_master_key(&db, &vault).await?;
+        Ok((db, vault))
+    }
+
+    /// Opens everything.
+    pub async fn app(&self, config: Config) -> Result<Arc<App>, Stop> {
+        let rng = Arc::new(Rng::os());
+        let (db, vault) = self.open(&rng).await?;
+        let app = App::build(config, Surroundings { db, vault, clock: Clock::System, rng }).await?;
+        installation::keep_master_key_name(&app.db, &app.vault).await?;
+        Ok(app)
+    }
+}

@@ -1,0 +1,114 @@
+//! `usher user …`
+
+use super::commands::{Command, Password};
+use super::stop::Stop;
+use super::{Begin, Common, perform, secrets};
+use crate::config::Strings;
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub enum Act {
+    /// Make an account
+    Add(Add),
+    /// List accounts
+    List {
+        /// Only those whose name holds this
+        #[arg(default_value = "")]
+        part: String,
+    },
+    /// Show one account
+    Show { name: String },
+    /// Set a password; ends the account's sessions
+    Password(SetPassword),
+    /// Make an account an admin, or an admin an ordinary account
+    Role {
+        name: String,
+        /// user or admin
+        role: String,
+    },
+    /// Shut an account out and end everything it has, at once
+    Disable { name: String },
+    /// Let an account in again
+    Enable { name: String },
+    /// Remove an account and all it owns
+    Delete { name: String },
+    /// Set the buckets that an account may open
+    Buckets {
+        name: String,
+        /// Names separated by commas; `all` for every bucket, `none` for none
+        buckets: String,
+    },
+    /// List where an account is logged in
+    Sessions { name: String },
+    /// End one session of an account, or all
+    Logout {
+        name: String,
+        /// Only this session
+        session: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Add {
+    name: String,
+    /// May manage accounts, groups, sessions and keys
+    #[arg(long)]
+    admin: bool,
+    /// Buckets it may open, separated by commas; `all` for every bucket
+    #[arg(long, value_name = "A,B|all", default_value = "none")]
+    buckets: String,
+    /// Read the password from standard input instead of asking for it
+    #[arg(long)]
+    password_stdin: bool,
+    /// The first login must choose another password
+    #[arg(long)]
+    must_change: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SetPassword {
+    name: String,
+    /// Read the password from standard input instead of asking for it
+    #[arg(long)]
+    password_stdin: bool,
+    /// The next login must choose another password
+    #[arg(long)]
+    must_change: bool,
+}
+
+/// The names in a list; `none` is the empty list.
+pub fn names(list: &str) -> Vec<String> {
+    list.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "none").map(str::to_owned).collect()
+}
+
+pub async fn run(common: &Common, act: Act, env: &Strings) -> Result<(), Stop> {
+    // An installation may begin with its first account.
+    let begin = if matches!(act, Act::Add(_)) { Begin::New } else { Begin::Existing };
+    perform(common, env, command(act)?, begin).await
+}
+
+fn command(act: Act) -> Result<Command, Stop> {
+    Ok(match act {
+        Act::Add(add) => Command::UserAdd {
+            buckets: names(&add.buckets),
+            password: Password(secrets::new(&format!("Password for {}", add.name), add.password_stdin)?),
+            name: add.name,
+            admin: add.admin,
+            must_change: add.must_change,
+        },
+        Act::List { part } => Command::UserList { part },
+        Act::Show { name } => Command::UserShow { name },
+        Act::Password(set) => Command::UserPassword {
+            password: Password(secrets::new(&format!("New password for {}", set.name), set.password_stdin)?),
+            name: set.name,
+            must_change: set.must_change,
+        },
+        Act::Role { name, role } => Command::UserRole { name, role },
+        Act::Disable { name } => Command::UserDisable { name },
+        Act::Enable { name } => Command::UserEnable { name },
+        Act::Delete { name } => Command::UserDelete { name },
+        Act::Buckets { name, buckets } => Command::UserBuckets { name, buckets: names(&buckets) },
+        Act::Sessions { name } => Command::UserSessions { name },
+        Act::Logout { name, session } => Command::UserLogout { name, session },
+    })
+}

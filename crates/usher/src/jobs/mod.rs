@@ -1,0 +1,162 @@
+//! What happens by itself: uses written down, what is over swept away, keys rotated when their time has come.
+//!
+//! Promises: a job does a bounded slice of work and says how much; one that fails is logged and tried again at its
+//! next turn, and the others go on. Nothing that admits anybody waits for a job: the gate judges times itself, so a job
+//! that is late leaves rows behind, never rights.
+//! Real time decides when a job has its turn; what it judges by is the application's clock.
+
+use crate::cx::Cx;
+use crate::{App, audit, login, sessions, tokens};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Between two ticks.
+const TICK: Duration = Duration::from_secs(10);
+/// Rows per slice: far below what one write may take.
+const SLICE: u32 = 200;
+/// Slices per turn. What is left waits for the next turn, so that no backlog holds up the others.
+const SLICES: u32 = 50;
+/// How long changes are kept for those who follow the feed.
+const FEED_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// How much a slice did, or why it did nothing.
+type Done = Result<u64, JobError>;
+type Run = fn(Cx, u32) -> Pin<Box<dyn Future<Output = Done> + Send>>;
+
+/// Why a job did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The database did not answer.
+    #[error(transparent)]
+    Storage(#[from] usher_db::Error),
+    /// The keys could not be read or replaced.
+    #[error(transparent)]
+    Keys(#[from] tokens::live::KeysError),
+}
+
+/// One kind of work.
+struct Job {
+    name: &'static str,
+    /// Its turn comes every so many ticks.
+    every: u64,
+    run: Run,
+}
+
+macro_rules! job {
+    ($name:literal every $every:literal: $run:path) => {
+        Job { name: $name, every: $every, run: |cx, limit| Box::pin(async move { $run(&cx, limit).await }) }
+    };
+}
+
+/// All of them. At least one waits for the last tick of its round, so that a start is not crowded.
+static JOBS: &[Job] = &[
+    job!("write down uses" every 3: uses),
+    job!("end what expired" every 6: expired_sessions),
+    job!("drop tombstones" every 6: tombstones),
+    job!("forget leases" every 6: leases),
+    job!("forget failed logins" every 30: failures),
+    job!("rotate signing keys" every 6: keys),
+    job!("prune the change feed" every 60: feed),
+    job!("remove old links" every 360: links),
+    job!("remove ended sessions" every 360: ended_sessions),
+    job!("remove old events" every 360: events),
+];
+
+/// Runs the jobs until the future is dropped.
+pub async fn run(app: Arc<App>) {
+    let mut ticker = tokio::time::interval(TICK);
+    ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ticker.tick().await;
+    for tick in 1_u64.. {
+        ticker.tick().await;
+        for job in JOBS.iter().filter(|job| tick.is_multiple_of(job.every)) {
+            turn(&app, job).await;
+        }
+    }
+}
+
+/// Everything that would be lost with the process, for its end.
+pub async fn finish(app: &Arc<App>) {
+    if let Err(error) = uses(&Cx::internal(app, "shutdown"), SLICE).await {
+        tracing::warn!(target: "usher::jobs", %error, "the last uses could not be written down");
+    }
+}
+
+async fn turn(app: &Arc<App>, job: &Job) {
+    let mut total = 0;
+    for _ in 0..SLICES {
+        match (job.run)(Cx::internal(app, "job"), SLICE).await {
+            Ok(count) => {
+                total += count;
+                if count < u64::from(SLICE) {
+                    break;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(target: "usher::jobs", job = job.name, %error, "failed; tried again at its next turn");
+                break;
+            }
+        }
+    }
+    if total > 0 {
+        tracing::debug!(target: "usher::jobs", job = job.name, count = total, "done");
+    }
+}
+
+fn counted(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// The uses are few enough to be written whole: one row a minute for each session in use.
+async fn uses(cx: &Cx, _: u32) -> Done {
+    sessions::flush_uses(cx).await?;
+    tokens::personal::flush_uses(cx).await?;
+    Ok(0)
+}
+
+async fn expired_sessions(cx: &Cx, limit: u32) -> Done {
+    Ok(counted(sessions::sweep(cx, limit).await?))
+}
+
+async fn ended_sessions(cx: &Cx, limit: u32) -> Done {
+    Ok(counted(sessions::forget(cx, limit).await?))
+}
+
+async fn tombstones(cx: &Cx, _: u32) -> Done {
+    cx.app.sessions.drop_tombstones(cx.now);
+    Ok(0)
+}
+
+async fn leases(cx: &Cx, _: u32) -> Done {
+    cx.app.media.leases.sweep(cx.now);
+    Ok(0)
+}
+
+async fn failures(cx: &Cx, limit: u32) -> Done {
+    Ok(login::throttle::sweep(cx, limit).await?)
+}
+
+async fn links(cx: &Cx, limit: u32) -> Done {
+    Ok(login::links::sweep(cx, limit).await?)
+}
+
+async fn events(cx: &Cx, limit: u32) -> Done {
+    Ok(audit::forget(cx, limit).await?)
+}
+
+async fn feed(cx: &Cx, _: u32) -> Done {
+    cx.app.db.prune_changes((cx.now - FEED_KEPT).0).await?;
+    Ok(0)
+}
+
+async fn keys(cx: &Cx, _: u32) -> Done {
+    let app = &cx.app;
+    if app.keys.due(cx.now, &tokens::live::rules(cx)) {
+        let kid = tokens::live::rotate(cx, false).await?;
+        tracing::info!(target: "usher::jobs", kid, "a new signing key is current");
+    } else if app.keys.stale(cx.now) {
+        app.keys.reload(&app.db, &app.vault, cx.now).await?;
+    }
+    Ok(0)
+}

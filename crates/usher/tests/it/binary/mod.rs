@@ -1,0 +1,10 @@
+//! The built program as its owner meets it: started, refused, asked, killed, copied and restored.
+//!
+//! Every test has a folder and ports of its own. A server is waited for by the line that says it is ready.
+
+mod accounts;
+mod backup;
+mod demo;
+mod ending;
+mod refusals;
+mod start;
