@@ -18,7 +18,7 @@ pub mod profile;
 pub mod store;
 pub mod username;
 
-pub use store::{buckets_of, find, find_by_key, groups_of, key_of, list, set_display_name};
+pub use store::{buckets_of, find_by_key, groups_of, key_of, list};
 
 use crate::id::{AccountId, GroupId};
 use crate::time::Time;
@@ -316,8 +316,8 @@ pub async fn hold_admins(tx: &mut Tx) -> Result<(), Error> {
 }
 
 /// The account as it stands, locked until this transaction ends.
-pub async fn hold(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {
-    store::hold(tx, id).await
+pub async fn held(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {
+    store::held(tx, id).await
 }
 
 /// The account's own buckets as they stand in this transaction.

@@ -40,9 +40,8 @@ statements! {
         last_login_at, every_bucket_at, ver FROM accounts WHERE username_key > $1 AND username_key LIKE $2 ESCAPE '!' \
         ORDER BY username_key LIMIT $3";
     // Locks the account until the commit, and reads it as it stands then.
-    HOLD: Write = "UPDATE accounts SET ver = ver WHERE id = $1 RETURNING id, username, email, display_name, role, disabled_at, \
+    HELD: Write = "UPDATE accounts SET ver = ver WHERE id = $1 RETURNING id, username, email, display_name, role, disabled_at, \
         verified_at, must_change_at, created_at, last_login_at, every_bucket_at, ver";
-    SET_DISPLAY_NAME: Write = "UPDATE accounts SET display_name = $2 WHERE id = $1";
     KEY_OF: Point = "SELECT username_key FROM accounts WHERE id = $1";
     COUNT_USABLE_ADMINS: Point = "SELECT CAST(count(*) AS BIGINT) FROM accounts WHERE role = 'admin' AND disabled_at IS NULL";
     SET_ROLE: Write = "UPDATE accounts SET role = $2 WHERE id = $1";
@@ -229,13 +228,8 @@ pub(super) async fn set_standing(tx: &mut Tx, id: AccountId, standing: Standing)
     Ok(tx.execute(&SET_DISABLED, args![id, disabled_at]).await? == 1)
 }
 
-pub(super) async fn hold(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {
-    tx.one(&HOLD, args![id]).await?.as_ref().map(account).transpose()
-}
-
-/// Sets how pages address the account's owner, which is no right and raises nothing.
-pub async fn set_display_name(tx: &mut Tx, id: AccountId, name: Option<&str>) -> Result<(), Error> {
-    tx.execute(&SET_DISPLAY_NAME, args![id, name]).await.map(|_| ())
+pub(super) async fn held(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {
+    tx.one(&HELD, args![id]).await?.as_ref().map(account).transpose()
 }
 
 pub(super) async fn buckets_held(tx: &mut Tx, holder: &str) -> Result<BTreeSet<String>, Error> {

@@ -13,6 +13,7 @@ pub mod groups;
 pub mod pages;
 
 use crate::accounts::policy::Weakness;
+use crate::accounts::profile::{self, DisplayName};
 use crate::accounts::username::Username;
 use crate::accounts::{self, Account, Buckets, ChangeError, CreateError, Role, Standing};
 use crate::audit::{Entry, Event, Outcome};
@@ -95,7 +96,7 @@ pub struct NewAccount {
     /// Its groups.
     pub groups: BTreeSet<GroupId>,
     /// How pages address its owner.
-    pub display_name: Option<String>,
+    pub display_name: Option<DisplayName>,
 }
 
 /// An account that was made.
@@ -127,7 +128,7 @@ pub async fn create(cx: &Cx, new: NewAccount) -> Result<Created, AdminError> {
             return Ok(Err(error.into()));
         }
         if display_name.is_some() {
-            accounts::set_display_name(tx, id, display_name.as_deref()).await?;
+            name_display(tx, id, display_name.clone(), now).await?;
         }
         if accounts::groups::set_groups(tx, id, &groups, now).await?.is_err() {
             return Ok(tx.undo(Err(AdminError::NoSuchGroup)));
@@ -166,7 +167,7 @@ pub struct Change {
     /// Its groups.
     pub groups: Option<BTreeSet<GroupId>>,
     /// How pages address its owner; `Some(None)` takes the name away.
-    pub display_name: Option<Option<String>>,
+    pub display_name: Option<Option<DisplayName>>,
 }
 
 /// Changes an account: all of it or nothing. What is already so is not done again.
@@ -179,7 +180,7 @@ pub async fn change(cx: &Cx, id: AccountId, change: Change) -> Result<(), AdminE
         if change.role.is_some() || change.disabled.is_some() {
             accounts::hold_admins(tx).await?;
         }
-        let Some(before) = accounts::hold(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
+        let Some(before) = accounts::held(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
         let details = match apply(tx, &before, &change, now).await? {
             Ok(details) => details,
             Err(error) => return Ok(tx.undo(Err(error))),
@@ -244,12 +245,19 @@ async fn apply(
         }
     }
     if let Some(name) = &change.display_name
-        && *name != before.display_name
+        && name.as_ref().map(DisplayName::text) != before.display_name.as_deref()
     {
-        accounts::set_display_name(tx, id, name.as_deref()).await?;
+        name_display(tx, id, name.clone(), now).await?;
         done.push("display name".to_owned());
     }
     Ok(Ok(done))
+}
+
+/// Sets how pages address the owner of an account that this transaction holds.
+async fn name_display(tx: &mut Tx, id: AccountId, name: Option<DisplayName>, now: Time) -> Result<(), Error> {
+    let change = profile::Change { display_name: Some(name), email: None };
+    // It can be refused for an address only, and there is none.
+    profile::change(tx, id, &change, now).await.map(|_| ())
 }
 
 /// Buckets in words, for the audit log.
@@ -275,7 +283,7 @@ pub async fn delete(cx: &Cx, id: AccountId) -> Result<(), AdminError> {
     let now = cx.now;
     cx.write("admin.delete", async move |tx| {
         accounts::hold_admins(tx).await?;
-        let Some(account) = accounts::hold(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
+        let Some(account) = accounts::held(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
         // Ended before they are erased, so that memory hears of each and transfers stop.
         take_everything(tx, id, EndReason::Revoked, now).await?;
         if let Err(error) = accounts::delete(tx, id, now).await? {
@@ -294,7 +302,7 @@ pub async fn make_reset_link(cx: &Cx, id: AccountId) -> Result<MadeLink, AdminEr
     let new = NewLink::draw(cx, links::Kind::Reset, Some(id), "");
     let (row, now) = (new.clone(), cx.now);
     cx.write("admin.reset_link", async move |tx| {
-        let Some(account) = accounts::hold(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
+        let Some(account) = accounts::held(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
         if account.standing != Standing::Active {
             return Ok(Err(AdminError::Disabled));
         }
@@ -318,7 +326,7 @@ pub async fn make_invite(cx: &Cx, note: &str) -> Result<MadeLink, AdminError> {
 pub async fn forgive(cx: &Cx, id: AccountId) -> Result<(), AdminError> {
     let entry = Entry::new(cx, Event::AccountChanged, Outcome::Done).of(id).detail("failed logins forgotten");
     cx.write("admin.forgive", async move |tx| {
-        let Some(account) = accounts::hold(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
+        let Some(account) = accounts::held(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
         throttle::forgive(tx, &account.username).await?;
         entry.clone().target(&account.username).record(tx).await?;
         Ok(Ok(()))
@@ -331,7 +339,7 @@ pub async fn end_sessions(cx: &Cx, id: AccountId) -> Result<usize, AdminError> {
     let entry = Entry::new(cx, Event::SessionEnded, Outcome::Done).of(id);
     let now = cx.now;
     cx.write("admin.end_sessions", async move |tx| {
-        let Some(account) = accounts::hold(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
+        let Some(account) = accounts::held(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
         let ended = sessions::end(tx, Which::All(id), EndReason::Revoked, now).await?.len();
         if ended > 0 {
             let all = entry.clone().target(&account.username).detail(format!("all {ended}"));
