@@ -41,7 +41,8 @@ where
 }
 
 /// One failed login, in the shape that `packaging/fail2ban/usher.conf` matches: the address before anything that the
-/// caller chose. `address` is the client behind trusted proxies, never the proxy. `account` is what was typed.
+/// caller chose. `address` is the client behind trusted proxies, never the proxy. `account` is
+/// an account's name, or empty: what is no name of ours may be a password in the wrong field.
 pub fn login_failed(address: IpAddr, account: &str, reason: &'static str) {
     let account: String = account.chars().take(64).collect();
     tracing::warn!(

@@ -155,7 +155,7 @@ pub async fn add_member(
     if store::groups::hold(tx, id).await?.is_none() {
         return Ok(Err(GroupError::NotFound));
     }
-    if !hold(tx, account).await? {
+    if hold(tx, account).await?.is_none() {
         return Ok(Err(GroupError::NoSuchAccount));
     }
     let added = store::groups::add_member(tx, id, account).await?;

@@ -18,7 +18,7 @@ pub mod profile;
 pub mod store;
 pub mod username;
 
-pub use store::{buckets_of, find_by_key, groups_of, key_of, list};
+pub use store::{buckets_of, find, find_by_key, groups_of, key_of, list, set_display_name};
 
 use crate::id::{AccountId, GroupId};
 use crate::time::Time;
@@ -27,7 +27,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use username::Username;
-use usher_db::{Db, Error, Tx};
+use usher_db::{Error, Tx};
 
 /// What an account may administer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -315,9 +315,10 @@ pub async fn hold_admins(tx: &mut Tx) -> Result<(), Error> {
     store::take_guard(tx, "admins").await
 }
 
-/// The account as it stands, locked until this transaction ends.
-pub async fn held(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {
-    store::held(tx, id).await
+/// The account as it stands, locked until this transaction ends: a rule over what it owns (how many tokens,
+/// how much data) is decided by one transaction after the other.
+pub async fn hold(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {
+    store::hold(tx, id).await
 }
 
 /// The account's own buckets as they stand in this transaction.
@@ -402,17 +403,6 @@ pub async fn replace_password(
     store::set_must_change(tx, id, None).await?;
     raise(tx, id, now).await?;
     Ok(true)
-}
-
-/// Takes the account's row until the end of the transaction, so that a rule over what it owns (how many
-/// tokens, how much data) is decided by one transaction after the other. `false` when it does not exist.
-pub async fn hold(tx: &mut Tx, id: AccountId) -> Result<bool, Error> {
-    store::hold(tx, id).await
-}
-
-/// The account, when it exists.
-pub async fn find(db: &Db, id: AccountId) -> Result<Option<Account>, Error> {
-    store::find(db, id).await
 }
 
 /// Raises the rights version and tells everybody who holds an older copy.

@@ -91,7 +91,7 @@ pub struct Change {
 
 /// Writes a change.
 pub async fn change(tx: &mut Tx, id: AccountId, change: &Change, now: Time) -> Result<Result<(), ProfileError>, Error> {
-    if !store::hold(tx, id).await? {
+    if store::hold(tx, id).await?.is_none() {
         return Ok(Err(ProfileError::NotFound));
     }
     if let Some(name) = &change.display_name {

@@ -18,8 +18,6 @@ statements! {
     // The version in the guard: of several changes that proved the same password, one finds it unchanged.
     REPLACE_PASSWORD: Write = "UPDATE passwords SET encoded = $3, version = version + 1, changed_at = $4 \
         WHERE account_id = $1 AND version = $2";
-    HOLD: Write = "UPDATE accounts SET ver = ver WHERE id = $1";
-    SET_DISPLAY_NAME: Write = "UPDATE accounts SET display_name = $2 WHERE id = $1";
     // Another account's address is refused by the statement itself; a new address is nobody's proven one yet.
     SET_EMAIL: Write = "UPDATE accounts SET email = $2, email_key = $3, verified_at = NULL WHERE id = $1 \
         AND NOT EXISTS (SELECT 1 FROM accounts o WHERE o.email_key = $3 AND o.id <> $1)";
@@ -40,8 +38,9 @@ statements! {
         last_login_at, every_bucket_at, ver FROM accounts WHERE username_key > $1 AND username_key LIKE $2 ESCAPE '!' \
         ORDER BY username_key LIMIT $3";
     // Locks the account until the commit, and reads it as it stands then.
-    HELD: Write = "UPDATE accounts SET ver = ver WHERE id = $1 RETURNING id, username, email, display_name, role, disabled_at, \
+    HOLD: Write = "UPDATE accounts SET ver = ver WHERE id = $1 RETURNING id, username, email, display_name, role, disabled_at, \
         verified_at, must_change_at, created_at, last_login_at, every_bucket_at, ver";
+    SET_DISPLAY_NAME: Write = "UPDATE accounts SET display_name = $2 WHERE id = $1";
     KEY_OF: Point = "SELECT username_key FROM accounts WHERE id = $1";
     COUNT_USABLE_ADMINS: Point = "SELECT CAST(count(*) AS BIGINT) FROM accounts WHERE role = 'admin' AND disabled_at IS NULL";
     SET_ROLE: Write = "UPDATE accounts SET role = $2 WHERE id = $1";
@@ -149,14 +148,6 @@ pub(super) async fn replace_password(
     Ok(tx.execute(&REPLACE_PASSWORD, args![id, version, encoded, now]).await? == 1)
 }
 
-pub(super) async fn hold(tx: &mut Tx, id: AccountId) -> Result<bool, Error> {
-    Ok(tx.execute(&HOLD, args![id]).await? == 1)
-}
-
-pub(super) async fn set_display_name(tx: &mut Tx, id: AccountId, name: Option<&str>) -> Result<(), Error> {
-    tx.execute(&SET_DISPLAY_NAME, args![id, name]).await.map(|_| ())
-}
-
 /// Whether the address was taken over; it is not when another account has it.
 pub(super) async fn set_email(
     tx: &mut Tx,
@@ -228,8 +219,13 @@ pub(super) async fn set_standing(tx: &mut Tx, id: AccountId, standing: Standing)
     Ok(tx.execute(&SET_DISABLED, args![id, disabled_at]).await? == 1)
 }
 
-pub(super) async fn held(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {
-    tx.one(&HELD, args![id]).await?.as_ref().map(account).transpose()
+pub(super) async fn hold(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {
+    tx.one(&HOLD, args![id]).await?.as_ref().map(account).transpose()
+}
+
+/// Sets how pages address the account's owner, which is no right and raises nothing.
+pub async fn set_display_name(tx: &mut Tx, id: AccountId, name: Option<&str>) -> Result<(), Error> {
+    tx.execute(&SET_DISPLAY_NAME, args![id, name]).await.map(|_| ())
 }
 
 pub(super) async fn buckets_held(tx: &mut Tx, holder: &str) -> Result<BTreeSet<String>, Error> {

@@ -180,7 +180,7 @@ pub async fn change(cx: &Cx, id: AccountId, change: Change) -> Result<(), AdminE
         if change.role.is_some() || change.disabled.is_some() {
             accounts::hold_admins(tx).await?;
         }
-        let Some(before) = accounts::held(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
+        let Some(before) = accounts::hold(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
         let details = match apply(tx, &before, &change, now).await? {
             Ok(details) => details,
             Err(error) => return Ok(tx.undo(Err(error))),
@@ -283,7 +283,7 @@ pub async fn delete(cx: &Cx, id: AccountId) -> Result<(), AdminError> {
     let now = cx.now;
     cx.write("admin.delete", async move |tx| {
         accounts::hold_admins(tx).await?;
-        let Some(account) = accounts::held(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
+        let Some(account) = accounts::hold(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
         // Ended before they are erased, so that memory hears of each and transfers stop.
         take_everything(tx, id, EndReason::Revoked, now).await?;
         if let Err(error) = accounts::delete(tx, id, now).await? {
@@ -302,7 +302,7 @@ pub async fn make_reset_link(cx: &Cx, id: AccountId) -> Result<MadeLink, AdminEr
     let new = NewLink::draw(cx, links::Kind::Reset, Some(id), "");
     let (row, now) = (new.clone(), cx.now);
     cx.write("admin.reset_link", async move |tx| {
-        let Some(account) = accounts::held(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
+        let Some(account) = accounts::hold(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
         if account.standing != Standing::Active {
             return Ok(Err(AdminError::Disabled));
         }
@@ -326,7 +326,7 @@ pub async fn make_invite(cx: &Cx, note: &str) -> Result<MadeLink, AdminError> {
 pub async fn forgive(cx: &Cx, id: AccountId) -> Result<(), AdminError> {
     let entry = Entry::new(cx, Event::AccountChanged, Outcome::Done).of(id).detail("failed logins forgotten");
     cx.write("admin.forgive", async move |tx| {
-        let Some(account) = accounts::held(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
+        let Some(account) = accounts::hold(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
         throttle::forgive(tx, &account.username).await?;
         entry.clone().target(&account.username).record(tx).await?;
         Ok(Ok(()))
@@ -339,7 +339,7 @@ pub async fn end_sessions(cx: &Cx, id: AccountId) -> Result<usize, AdminError> {
     let entry = Entry::new(cx, Event::SessionEnded, Outcome::Done).of(id);
     let now = cx.now;
     cx.write("admin.end_sessions", async move |tx| {
-        let Some(account) = accounts::held(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
+        let Some(account) = accounts::hold(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
         let ended = sessions::end(tx, Which::All(id), EndReason::Revoked, now).await?.len();
         if ended > 0 {
             let all = entry.clone().target(&account.username).detail(format!("all {ended}"));

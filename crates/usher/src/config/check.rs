@@ -308,6 +308,21 @@ fn tables(config: &Config, check: &mut Check<'_>) {
         }
         let audience = app.audience.as_ref().unwrap_or(&app.name);
         let twin = config.apps[..index].iter().any(|other| other.audience.as_ref().unwrap_or(&other.name) == audience);
+        // The issuer is the audience of this server's own tokens: with it an app's token would open this server.
+        let issuer = match &config.server.public_url {
+            Some(url) => url.to_string(),
+            None => format!("http://localhost:{}", config.server.listen.port()),
+        };
+        let own = issuer == *audience || config.tokens.audience.as_ref() == Some(audience);
+        if own {
+            let key = format!("app[{index}].audience");
+            check.refuse(
+                &key,
+                audience,
+                "this is the audience of the server's own tokens",
+                "Tokens tell apps apart by it: choose another.",
+            );
+        }
         if twin && !app.name.is_empty() {
             let key = format!("app[{index}].audience");
             check.refuse(

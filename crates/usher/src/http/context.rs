@@ -1,6 +1,7 @@
 //! The context of a request: read once, before anything else, and carried to the handler.
 
 use super::failure::Failure;
+use super::headers;
 use crate::App;
 use crate::cx::{Cx, Request as Facts};
 use crate::http::accept::Peer;
@@ -21,7 +22,11 @@ pub async fn establish(State(app): State<Arc<App>>, mut request: Request, next: 
     let id = request_id(&app);
     let cx = match facts(&app, &request, id.clone()) {
         Ok(facts) => Cx { now: app.clock.now(), app, request: Arc::new(facts), caller: None },
-        Err(failure) => return failure.into_response(),
+        Err(failure) => {
+            let mut response = failure.into_response();
+            headers::add(&mut response, request.extensions().get::<Peer>().is_some_and(|peer| peer.tls));
+            return response;
+        }
     };
     request.extensions_mut().insert(cx);
     let mut response = next.run(request).await;

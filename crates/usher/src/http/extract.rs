@@ -7,6 +7,7 @@ use crate::gate::{self, Caller, Door, Refusal, Shown};
 use axum::body::Bytes;
 use axum::extract::rejection::{FormRejection, JsonRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
@@ -96,20 +97,54 @@ pub struct Json<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Failure;
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        match <axum::Json<T> as FromRequest<S>>::from_request(request, state).await {
+        if !is_json(request.headers()) {
+            return Err(Failure::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Send the body as `Content-Type: application/json`.",
+            ));
+        }
+        let body = Bytes::from_request(request, state).await.map_err(|error| unreadable(error.status()))?;
+        if depth(&body) > MAX_DEPTH {
+            return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid_json", "The body is nested too deep."));
+        }
+        match axum::Json::from_bytes(&body) {
             Ok(axum::Json(body)) => Ok(Json(body)),
             Err(JsonRejection::JsonDataError(error)) => Err(Failure::invalid(error.body_text())),
             Err(JsonRejection::JsonSyntaxError(_)) => {
                 Err(Failure::new(StatusCode::BAD_REQUEST, "invalid_json", "The body is not JSON."))
             }
-            Err(JsonRejection::MissingJsonContentType(_)) => Err(Failure::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "Send the body as `Content-Type: application/json`.",
-            )),
             Err(other) => Err(unreadable(other.status())),
         }
     }
+}
+
+/// How deep arrays and objects may stand in one another. Nothing that this server takes goes beyond four.
+const MAX_DEPTH: usize = 32;
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || kind.starts_with("application/") && kind.ends_with("+json")
+}
+
+/// The greatest depth of nesting, judged before anything is parsed. Brackets in strings do not count.
+fn depth(json: &[u8]) -> usize {
+    let (mut now, mut most, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => {
+                now += 1;
+                most = most.max(now);
+            }
+            b']' | b'}' if !quoted => now = now.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
 }
 
 /// A JSON body that may be absent altogether.

@@ -18,6 +18,12 @@ pub const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 
 pub async fn protect(request: Request, next: Next) -> Response {
     let secure = request.extensions().get::<Cx>().is_some_and(|cx| cx.request.secure());
     let mut response = next.run(request).await;
+    add(&mut response, secure);
+    response
+}
+
+/// The headers themselves, for answers that never came that far.
+pub fn add(response: &mut Response, secure: bool) {
     let headers = response.headers_mut();
     let mut default = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
@@ -34,5 +40,4 @@ pub async fn protect(request: Request, next: Next) -> Response {
     if secure {
         default(STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains");
     }
-    response
 }

@@ -56,6 +56,7 @@ fn pages() -> Router {
         .route("/reset", get(login_pages::reset_page).post(login_pages::reset))
         .route("/reset/{token}", get(login_pages::take_reset))
         .route("/logout", get(login_pages::logout_page).post(login_pages::logout))
+        .method_not_allowed_fallback(not_like_this)
         .layer(from_fn(csrf::protect))
         .layer(from_fn(page::failures))
 }
@@ -65,6 +66,7 @@ fn library() -> Router {
         .route("/library", get(media_pages::library))
         .route("/library/", get(|| async { page::onward("/library") }))
         .route("/library/{*path}", get(media_pages::entry))
+        .method_not_allowed_fallback(not_like_this)
         .layer(from_fn(page::failures));
     // The player asks for this, and wants an answer it can read rather than a page to log in.
     pages.route("/renew/{*path}", get(media_pages::renew)).layer(from_fn(csrf::protect))
@@ -114,9 +116,13 @@ fn api() -> OpenApiRouter {
         .routes(routes!(login_api::login))
         .routes(routes!(login_api::refresh))
         .routes(routes!(login_api::logout))
-        .routes(routes!(login_api::token))
-        .layer(from_fn(csrf::protect))
-        .layer(from_fn(cors::share));
+        .routes(routes!(login_api::token));
+    // A layer wraps only the refusals that were chosen before it. Without this, the answer to a preflight, whose
+    // method no route has, would come from outside of `cors::share`.
+    let (routes, document) = shared.split_for_parts();
+    let routes =
+        routes.method_not_allowed_fallback(not_like_this).layer(from_fn(csrf::protect)).layer(from_fn(cors::share));
+    let shared = OpenApiRouter::with_openapi(document).merge(routes.into());
     OpenApiRouter::new().merge(shared).merge(account_api()).merge(admin_api()).merge(media_api())
 }
 
@@ -158,6 +164,7 @@ fn admin_pages() -> Router {
         .route("/admin/invites", get(invites::list).post(invites::create))
         .route("/admin/invites/{id}/revoke", post(invites::revoke))
         .route("/admin/audit", get(audit::list))
+        .method_not_allowed_fallback(not_like_this)
         .layer(from_fn(csrf::protect))
         .layer(from_fn(page::failures))
 }

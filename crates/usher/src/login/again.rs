@@ -5,7 +5,7 @@
 //! is given along; a new proof renews the cookie's secret in the same commit as the act it was given for.
 //! Refuses: a password change whose present password is not the present one any more when it commits.
 
-use super::{LoginError, prove, store};
+use super::{LoginError, prove, store, weaknesses};
 use crate::accounts::hash::nfc;
 use crate::accounts::{self, Account};
 use crate::audit::{Entry, Event, Outcome};
@@ -99,7 +99,7 @@ pub enum PasswordError {
 pub async fn change_password(cx: &Cx, change: PasswordChange) -> Result<Proof, PasswordError> {
     let (account, live) = session_of(cx)?;
     let known = accounts::find(&cx.app.db, account).await.map_err(AgainError::from)?.ok_or(AgainError::Ended)?;
-    let mut problems = weaknesses(cx, &change.password, &known).await;
+    let mut problems = weak(cx, &change.password, &known).await;
     if nfc(&change.password) == nfc(&change.current) {
         problems.push("This is the password you have now. Choose another.".to_owned());
     }
@@ -141,21 +141,10 @@ pub async fn change_password(cx: &Cx, change: PasswordChange) -> Result<Proof, P
     Ok(proof)
 }
 
-/// What is wrong with a new password, in sentences. Judged off the runtime threads: it may read a file.
-async fn weaknesses(cx: &Cx, password: &Zeroizing<String>, account: &Account) -> Vec<String> {
-    let mut words = vec![account.username.clone(), cx.app.config.server.service_name.clone()];
-    words.extend(account.email.clone());
-    words.extend(account.display_name.clone());
-    words.extend(cx.app.config.server.public_url.as_ref().map(|url| url.host.clone()));
-    let (app, password) = (cx.app.clone(), password.clone());
-    let judged = tokio::task::spawn_blocking(move || {
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        app.policy.check(&password, &words)
-    })
-    .await;
-    match judged {
-        Ok(Ok(())) => Vec::new(),
-        Ok(Err(found)) => found.iter().map(ToString::to_string).collect(),
-        Err(_) => vec!["The new password could not be judged. Try again.".to_owned()],
-    }
+/// What is wrong with a new password, in sentences: a listed word, or the account's own.
+async fn weak(cx: &Cx, password: &str, account: &Account) -> Vec<String> {
+    let host = cx.app.config.server.public_url.as_ref().map(|url| url.host.as_str());
+    let own = [Some(account.username.as_str()), account.email.as_deref(), account.display_name.as_deref(), host];
+    let words: Vec<&str> = own.into_iter().flatten().collect();
+    weaknesses(cx, password, &words).await.iter().map(ToString::to_string).collect()
 }

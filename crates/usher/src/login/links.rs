@@ -229,6 +229,11 @@ fn digest(kind: Kind, token: &str) -> Option<Digest> {
     Plain::parse(kind.secret(), token).ok().map(|secret| secret.digest())
 }
 
+/// Whether `token` has the form of such a link's secret. Says nothing about whether there is such a link.
+pub fn well_formed(kind: Kind, token: &str) -> bool {
+    digest(kind, token).is_some()
+}
+
 /// The link that `token` belongs to, if it can be used. Spends nothing.
 pub async fn look(cx: &Cx, kind: Kind, token: &str) -> Result<Option<Link>, Error> {
     match digest(kind, token) {
@@ -291,6 +296,8 @@ pub async fn reset_password(cx: &Cx, token: &str, password: String) -> Result<Ac
             return Ok(Err(LinkError::Unusable));
         }
         sessions::end(tx, Which::All(account), EndReason::PasswordChanged, now).await?;
+        // Another reset link may be in the hands of whoever made the reset necessary.
+        store::revoke_links_of(tx, account, now).await?;
         used.clone().of(account).target(link.id).record(tx).await?;
         changed.clone().of(account).record(tx).await?;
         Ok(Ok(account))

@@ -109,10 +109,11 @@ async fn judge(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginError> {
     let encoded = credential.as_ref().and_then(|credential| credential.encoded.as_deref());
     let parsed = encoded.and_then(|text| hash::Encoded::parse(text).ok());
     let verdict = check(cx, attempt.password.clone(), parsed).await?;
+    let known = credential.as_ref().map(|credential| credential.username.clone());
     let usable =
         credential.filter(|credential| verdict != Verdict::Wrong && credential.standing == accounts::Standing::Active);
     let Some(credential) = usable else {
-        return Err(refuse(cx, &subjects, &attempt.username, ticket).await?);
+        return Err(refuse(cx, &subjects, known.as_deref(), ticket).await?);
     };
 
     let label = if attempt.label.is_empty() { label_of(&cx.request.agent) } else { attempt.label };
@@ -138,7 +139,7 @@ async fn judge(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginError> {
         .await?;
     if !begun {
         // The password changed, or the account was shut out, while we hashed.
-        return Err(refuse(cx, &subjects, &attempt.username, ticket).await?);
+        return Err(refuse(cx, &subjects, known.as_deref(), ticket).await?);
     }
     if verdict == (Verdict::Right { rehash: true }) {
         rehash_later(cx.clone(), account, version, attempt.password);
@@ -158,15 +159,19 @@ async fn check(cx: &Cx, password: Zeroizing<String>, encoded: Option<hash::Encod
 }
 
 /// Counts a failure, writes it to the audit log and the log that fail2ban reads, and gives the one answer.
+///
+/// `known` is the account's name. A name that nobody has is written nowhere: it is often a password that
+/// was typed into the wrong field.
 async fn refuse(
     cx: &Cx,
     subjects: &throttle::Subjects,
-    username: &str,
+    known: Option<&str>,
     ticket: throttle::Ticket,
 ) -> Result<LoginError, LoginError> {
-    let known = username::lookup_key(username).unwrap_or_default();
-    crate::log::login_failed(cx.request.address, username, "password");
-    let entry = Entry::new(cx, Event::Login, Outcome::Refused).target(known).detail("pwd");
+    let reason = if known.is_some() { "password" } else { "unknown_account" };
+    crate::log::login_failed(cx.request.address, known.unwrap_or_default(), reason);
+    let target = known.and_then(username::lookup_key).unwrap_or_default();
+    let entry = Entry::new(cx, Event::Login, Outcome::Refused).target(target).detail("pwd");
     let wait = throttle::count_failure(cx, subjects, entry).await?;
     drop(ticket);
     Ok(match wait {
@@ -256,7 +261,7 @@ async fn prove(cx: &Cx, account: AccountId, password: Zeroizing<String>) -> Resu
     if check(cx, password, parsed).await? != Verdict::Wrong {
         return Ok(Some(credential.version));
     }
-    match refuse(cx, &subjects, &credential.username, ticket).await? {
+    match refuse(cx, &subjects, Some(&credential.username), ticket).await? {
         LoginError::InvalidCredentials => Ok(None),
         other => Err(other),
     }

@@ -111,7 +111,9 @@ pub async fn login(cx: Cx, headers: HeaderMap, Form(form): Form<LoginForm>) -> R
 
 /// Moves a link out of the address, where histories and logs keep it, into a short-lived cookie.
 async fn take_link(cx: Cx, kind: LinkKind, token: &str) -> Response {
-    with_cookies(onward(kind.page()), [cookies::set_link(&cx, kind, token)])
+    // Only what can be one becomes a cookie: other text in the address could write attributes of its own.
+    let cookie = links::well_formed(kind, token).then(|| cookies::set_link(&cx, kind, token)).flatten();
+    with_cookies(onward(kind.page()), [cookie])
 }
 
 /// The first GET of a setup link.

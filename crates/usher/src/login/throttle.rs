@@ -52,6 +52,17 @@ impl Subjects {
 #[derive(Default)]
 pub struct InFlight(Mutex<HashMap<String, u32>>);
 
+impl InFlight {
+    /// Takes a place for `account`, and says how many were taken before.
+    fn enter(places: &Arc<InFlight>, account: &str) -> (Ticket, u32) {
+        let mut held = places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = held.entry(account.to_owned()).or_insert(0);
+        let before = *count;
+        *count += 1;
+        (Ticket { places: places.clone(), account: account.to_owned() }, before)
+    }
+}
+
 /// Holds an attempt's place until it was judged and counted.
 pub struct Ticket {
     places: Arc<InFlight>,
@@ -86,6 +97,9 @@ fn penalty(failures: i64, rules: &Throttle) -> Duration {
 /// Lets an attempt begin: at once, after a pause, or not at all for now.
 pub async fn admit(cx: &Cx, subjects: &Subjects) -> Result<Ticket, LoginError> {
     let rules = &cx.app.config.throttle;
+    // The place is taken before the failures are read: an attempt that leaves its place has been counted by then,
+    // so that whoever comes later sees it in one or the other.
+    let (ticket, before) = InFlight::enter(&cx.app.attempts, &subjects.account);
     let account = store::failures(&cx.app.db, &subjects.account).await?;
     if let Some(known) = &account
         && cx.now < known.blocked_until
@@ -94,15 +108,9 @@ pub async fn admit(cx: &Cx, subjects: &Subjects) -> Result<Ticket, LoginError> {
     }
     let failures = account.map_or(0, |known| known.failures);
     let places = i64::from(rules.free_attempts).saturating_sub(failures).max(1);
-    let ticket = {
-        let mut held = cx.app.attempts.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = held.entry(subjects.account.clone()).or_insert(0);
-        if i64::from(*count) >= places {
-            return Err(LoginError::RateLimited(Duration::from_secs(1)));
-        }
-        *count += 1;
-        Ticket { places: cx.app.attempts.clone(), account: subjects.account.clone() }
-    };
+    if i64::from(before) >= places {
+        return Err(LoginError::RateLimited(Duration::from_secs(1)));
+    }
     let mut pause = Duration::ZERO;
     for (subject, free) in [(&subjects.address, rules.per_address), (&subjects.network, rules.per_network)] {
         if let Some(known) = store::failures(&cx.app.db, subject).await?

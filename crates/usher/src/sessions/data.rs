@@ -132,7 +132,7 @@ pub async fn put(cx: &Cx, account: AccountId, session: SessionId, key: Key, valu
     let limit = i64::try_from(cx.app.config.sessions.data_limit).unwrap_or(i64::MAX);
     let now = cx.now;
     cx.write("session_data.put", async move |tx| {
-        if !accounts::hold(tx, account).await? || !store::put(tx, session, &key.0, &value, size, now).await? {
+        if accounts::hold(tx, account).await?.is_none() || !store::put(tx, session, &key.0, &value, size, now).await? {
             return Ok(tx.undo(Err(DataError::Ended)));
         }
         let used = store::used(tx, account).await?;

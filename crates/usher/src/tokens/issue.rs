@@ -91,7 +91,7 @@ pub async fn issue(cx: &Cx, caller: &Caller, wish: Wish, proof: &Proof) -> Resul
     let (row, proof, now) = (new.row(), proof.clone(), cx.now);
     let made = cx
         .write("tokens.issue_personal", async move |tx| {
-            if !accounts::hold(tx, account).await? || !proof.apply(tx, now).await? {
+            if accounts::hold(tx, account).await?.is_none() || !proof.apply(tx, now).await? {
                 return Ok(tx.undo(Err(IssueError::Ended)));
             }
             if store::count_personal(tx, account, now).await? >= MOST {

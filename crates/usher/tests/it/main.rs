@@ -6,6 +6,8 @@ mod api;
 mod binary;
 mod browser;
 mod gate;
+mod headers;
+mod races;
 mod statements;
 mod support;
 mod tidy;

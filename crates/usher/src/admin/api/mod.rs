@@ -62,10 +62,7 @@ impl From<AdminError> for Failure {
                 conflict("username_taken", "This username is taken, or looks too much like one that is.")
             }
             AdminError::GroupNameTaken => conflict("name_taken", "Another group has this name."),
-            AdminError::Weak(weaknesses) => {
-                let sentences: Vec<String> = weaknesses.iter().map(ToString::to_string).collect();
-                Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "password_too_weak", sentences.join(" "))
-            }
+            AdminError::Weak(weaknesses) => Failure::weak(weaknesses.iter().map(ToString::to_string).collect()),
             AdminError::Disabled => conflict("disabled", "This account is disabled. Enable it first."),
             AdminError::SignupOff => conflict(
                 "signup_off",

@@ -72,7 +72,7 @@ async fn winners(app: &TestApp, page: &'static str, link: &str) -> usize {
     // Every guest has the form open before the first one sends it.
     let mut guests = Vec::new();
     for n in 0..32 {
-        let guest = app.browser().from_address(&format!("192.0.2.{}", n + 20));
+        let guest = app.browser().at_address(&format!("192.0.2.{}", n + 20));
         guest.get(link).await;
         guests.push(guest);
     }

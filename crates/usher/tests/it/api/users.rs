@@ -41,7 +41,8 @@ pub async fn personal_token(app: &TestApp, account: AccountId, scope: Scope) -> 
     let cx = app.cx();
     let new = NewPersonalToken::draw(&cx, account, "script", vec![scope], None);
     let plain = new.plain.expose().to_owned();
-    cx.write("test", async move |tx| new.insert(tx).await).await.unwrap();
+    let row = new.row();
+    cx.write("test", async move |tx| row.insert(tx).await).await.unwrap();
     plain
 }
 

@@ -166,7 +166,8 @@ impl Kit {
         let cx = self.app.cx();
         let token = NewPersonalToken::draw(&cx, self.root, "script", scopes, until);
         let shown = (token.plain.expose().to_owned(), token.token.id);
-        cx.write("test.personal", async move |tx| token.insert(tx).await).await.unwrap();
+        let row = token.row();
+        cx.write("test.personal", async move |tx| row.insert(tx).await).await.unwrap();
         shown
     }
 

@@ -17,6 +17,7 @@ const DOORS: [Door; 9] = [
     Door::AdminPage,
     Door::PasswordPage,
     Door::Own,
+    Door::OwnPassword,
     Door::Profile,
     Door::Library,
     Door::Admin,
@@ -28,7 +29,7 @@ const DOORS: [Door; 9] = [
 fn opens(door: Door) -> &'static [What] {
     match door {
         Door::Page | Door::AdminPage | Door::PasswordPage | Door::AppToken => &[What::Cookie],
-        Door::Own => &[What::Cookie, What::Access],
+        Door::Own | Door::OwnPassword => &[What::Cookie, What::Access],
         Door::Profile | Door::Library | Door::Admin => &[What::Cookie, What::Access, What::Personal],
         Door::Location => &[What::Cookie, What::Access, What::Media],
     }
@@ -229,6 +230,15 @@ const ROUTES: &[(&str, &str, Door)] = &[
     ("GET", "/docs/", Door::AdminPage),
     ("GET", "/docs/swagger-ui.css", Door::AdminPage),
     ("POST", "/api/v1/refresh", Door::AppToken),
+    ("GET", "/library", Door::Page),
+    ("GET", "/admin/accounts", Door::AdminPage),
+    ("GET", "/admin/audit", Door::AdminPage),
+    ("GET", "/api/v1/buckets", Door::Library),
+    ("GET", "/api/v1/users", Door::Admin),
+    ("GET", "/api/v1/groups", Door::Admin),
+    ("GET", "/api/v1/audit", Door::Admin),
+    ("GET", "/api/v1/invites", Door::Admin),
+    ("GET", "/api/v1/keys", Door::Admin),
 ];
 
 #[tokio::test]

@@ -107,7 +107,9 @@ fn runs(bytes: &[u8], found: &mut BTreeSet<String>) {
         for run in bytes.split(|byte| !inside(byte)).filter(|run| run.len() >= 16) {
             let run = std::str::from_utf8(run).unwrap();
             found.insert(run.to_owned());
-            found.extend(run.split(['=', '/']).filter(|part| part.len() >= 16).map(str::to_owned));
+            for separators in [&['='][..], &['/'], &['=', '/']] {
+                found.extend(run.split(separators).filter(|part| part.len() >= 16).map(str::to_owned));
+            }
             for (at, _) in run.match_indices("us") {
                 // Opaque secrets are 53 characters long, refresh tokens 102.
                 found.extend([53, 102].into_iter().filter_map(|length| run.get(at..at + length)).map(str::to_owned));

@@ -8,3 +8,4 @@ pub mod browser;
 pub mod program;
 pub mod server;
 pub mod shelf;
+pub mod together;

@@ -97,6 +97,7 @@ pub async fn personal_token(app: &TestApp, account: AccountId) -> (PersonalToken
     let cx = app.cx();
     let new = NewPersonalToken::draw(&cx, account, "script", vec![Scope::Media], None);
     let (id, text) = (new.token.id, new.plain.expose().to_owned());
-    cx.write("test.personal_token", async move |tx| new.insert(tx).await).await.unwrap();
+    let row = new.row();
+    cx.write("test.personal_token", async move |tx| row.insert(tx).await).await.unwrap();
     (id, text)
 }
