@@ -59,7 +59,9 @@ static JOBS: &[Job] = &[
     job!("rotate signing keys" every 6: keys),
     job!("prune the change feed" every 60: feed),
     job!("remove old links" every 360: links),
+    job!("remove data of ended sessions" every 60: session_data),
     job!("remove ended sessions" every 360: ended_sessions),
+    job!("remove old personal tokens" every 360: personal_tokens),
     job!("remove old events" every 360: events),
 ];
 
@@ -117,6 +119,14 @@ async fn uses(cx: &Cx, _: u32) -> Done {
 
 async fn expired_sessions(cx: &Cx, limit: u32) -> Done {
     Ok(counted(sessions::sweep(cx, limit).await?))
+}
+
+async fn session_data(cx: &Cx, limit: u32) -> Done {
+    Ok(sessions::data::sweep(cx, limit).await?)
+}
+
+async fn personal_tokens(cx: &Cx, limit: u32) -> Done {
+    Ok(tokens::issue::sweep(cx, limit).await?)
 }
 
 async fn ended_sessions(cx: &Cx, limit: u32) -> Done {

@@ -248,12 +248,9 @@ pub async fn logout(cx: Cx, headers: HeaderMap, body: Option<Json<Logout>>) -> R
     let token = body.and_then(|Json(body)| body.refresh_token);
     let session = match token.and_then(|token| refresh::read(&cx.app.macs.refresh, &token)) {
         Some(presented) => Some(presented.session),
-        None => match extract::admit(&cx, &headers, Door::Own).await {
+        // An account that must choose a new password may still leave, by cookie or by token.
+        None => match extract::admit(&cx, &headers, Door::OwnPassword).await {
             Ok(caller) => caller.session(),
-            // An account that must choose a new password may still leave.
-            Err(gate::Refusal::PasswordChangeRequired) => {
-                extract::admit(&cx, &headers, Door::PasswordPage).await.ok().and_then(|caller| caller.session())
-            }
             Err(gate::Refusal::Unavailable) => return Err(gate::Refusal::Unavailable.into()),
             Err(_) => None,
         },

@@ -188,7 +188,12 @@ impl NewPersonalToken {
         }
     }
 
-    /// What the write needs of it: all but the secret.
+    /// Writes the row.
+    pub async fn insert(&self, tx: &mut Tx) -> Result<(), Error> {
+        store::insert_personal(tx, &self.token, &self.digest).await
+    }
+
+    /// What a write needs of it: all but the secret, which stays with whoever answers.
     pub fn row(&self) -> NewRow {
         NewRow { token: self.token.clone(), digest: self.digest }
     }

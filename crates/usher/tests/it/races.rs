@@ -290,7 +290,8 @@ async fn a_personal_token_is_dead_when_its_revocation_is_told() {
         let cx = app.cx();
         let token = NewPersonalToken::draw(&cx, owner, "script", vec![Scope::Media], None);
         let (text, id) = (token.plain.expose().to_owned(), token.token.id);
-        cx.write("race.personal", async move |tx| token.insert(tx).await).await.unwrap();
+        let row = token.row();
+        cx.write("race.personal", async move |tx| row.insert(tx).await).await.unwrap();
         let told = Arc::new(AtomicBool::new(false));
         let late = at_once(|n| {
             let (app, text, told) = (app.app.clone(), text.clone(), told.clone());

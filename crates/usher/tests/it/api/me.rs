@@ -218,6 +218,15 @@ async fn a_demanded_change_is_the_only_way_on_and_ends_all_other_sessions() {
 }
 
 #[tokio::test]
+async fn whoever_must_change_the_password_may_leave_instead() {
+    let app = TestApp::new().await;
+    demand_change(&app, "alice").await;
+    let program = app.program("alice").await;
+    assert_eq!(program.post("/api/v1/logout", json!({})).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(program.get("/api/v1/me").await.code(), "session_ended");
+}
+
+#[tokio::test]
 async fn of_32_password_changes_at_once_one_counts() {
     let app = TestApp::with(|config| config.throttle.free_attempts = 1_000).await;
     let alice = app.member("alice").await;

@@ -12,7 +12,7 @@ use usher::accounts::{self, Buckets, Role};
 use usher::gate::{self, Door, Refusal, Shown};
 use usher::tokens::personal::Scope;
 
-const DOORS: [Door; 9] = [
+const DOORS: [Door; 10] = [
     Door::Page,
     Door::AdminPage,
     Door::PasswordPage,
@@ -132,7 +132,7 @@ async fn a_disabled_account_holds_nothing_and_a_removed_one_neither() {
 }
 
 #[tokio::test]
-async fn whoever_must_choose_a_password_gets_to_that_page_only() {
+async fn whoever_must_choose_a_password_gets_to_do_that_only() {
     let app = TestApp::new().await;
     let id = app.account_with("fresh", Role::Admin, Buckets::Every, PASSWORD).await;
     let now = app.clock.now();
@@ -145,9 +145,10 @@ async fn whoever_must_choose_a_password_gets_to_that_page_only() {
     for door in DOORS {
         let shown = Shown { cookie: Some(&cookie), bearer: None };
         let by_cookie = gate::admit(&app.cx(), shown, door).await;
-        assert_eq!(by_cookie.is_ok(), door == Door::PasswordPage, "{door:?}");
+        assert_eq!(by_cookie.is_ok(), matches!(door, Door::PasswordPage | Door::OwnPassword), "{door:?}");
         let shown = Shown { cookie: None, bearer: Some(&access) };
-        assert!(gate::admit(&app.cx(), shown, door).await.is_err(), "{door:?}");
+        let by_token = gate::admit(&app.cx(), shown, door).await;
+        assert_eq!(by_token.is_ok(), door == Door::OwnPassword, "{door:?}");
     }
 }
 
@@ -231,6 +232,11 @@ const ROUTES: &[(&str, &str, Door)] = &[
     ("GET", "/docs/swagger-ui.css", Door::AdminPage),
     ("POST", "/api/v1/refresh", Door::AppToken),
     ("GET", "/library", Door::Page),
+    ("GET", "/account", Door::Page),
+    ("GET", "/api/v1/me", Door::Profile),
+    ("GET", "/api/v1/me/sessions", Door::Own),
+    ("GET", "/api/v1/me/tokens", Door::Own),
+    ("GET", "/api/v1/session/data", Door::Own),
     ("GET", "/admin/accounts", Door::AdminPage),
     ("GET", "/admin/audit", Door::AdminPage),
     ("GET", "/api/v1/buckets", Door::Library),
