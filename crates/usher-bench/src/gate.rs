@@ -39,7 +39,16 @@ pub fn knock(by: By, value: &str) -> Vec<u8> {
 
 struct Credential {
     value: String,
+    /// Its logout is on its way: from now on it may be refused.
+    ending: AtomicBool,
+    /// Its logout was answered: from now on it must be refused.
     ended: AtomicBool,
+}
+
+impl Credential {
+    fn new(value: String) -> Credential {
+        Credential { value, ending: AtomicBool::new(false), ended: AtomicBool::new(false) }
+    }
 }
 
 /// Credentials of one kind, and what became of the requests that showed them.
@@ -69,7 +78,7 @@ pub struct Counts {
 impl Pool {
     /// Of these values: to show again and again, and to show once.
     pub fn new(by: By, again: Vec<String>, once: Vec<String>) -> Arc<Pool> {
-        let again = again.into_iter().map(|value| Credential { value, ended: AtomicBool::new(false) }).collect();
+        let again = again.into_iter().map(Credential::new).collect();
         Arc::new(Pool { by, again, once, next_once: AtomicUsize::new(0), counts: Counts::default() })
     }
 
@@ -106,6 +115,7 @@ impl Pool {
             tokio::time::sleep_until((begin + length * step / steps).into()).await;
             let one = &self.again[rng.below(self.again.len())];
             let fields = format!("{}{}\r\nSec-Fetch-Site: same-origin\r\n", self.by.field(), one.value);
+            one.ending.store(true, Relaxed);
             let answer = connection.exchange(&http::post("/api/v1/logout", &fields, "{}")).await?;
             if answer.status != 204 {
                 return Err(format!("a logout is answered with {}", answer.status).into());
@@ -128,7 +138,7 @@ impl Pool {
 }
 
 impl Counts {
-    fn take(&self, shown: Shown, status: u16, ended_by_now: bool) {
+    fn take(&self, shown: Shown, status: u16, ending_by_now: bool) {
         self.asked.fetch_add(1, Relaxed);
         match (shown, status) {
             (Shown::Ended, status) => {
@@ -136,8 +146,8 @@ impl Counts {
                 self.wrong_admits.fetch_add(u64::from(status != 401), Relaxed);
             }
             (_, 200) => {}
-            // It was ended while this request was on its way: either answer is right.
-            (_, 401) if ended_by_now => {}
+            // Its logout was on its way together with this request: either answer is right.
+            (_, 401) if ending_by_now => {}
             _ => {
                 self.wrong_refusals.fetch_add(1, Relaxed);
             }
@@ -186,8 +196,8 @@ impl Work for Knocking {
     }
 
     fn judge(&mut self, answer: &Answer<'_>) {
-        let ended_by_now = self.shown != Shown::New && self.pool.again[self.last].ended.load(Relaxed);
-        self.pool.counts.take(self.shown, answer.status, ended_by_now);
+        let ending_by_now = self.shown != Shown::New && self.pool.again[self.last].ending.load(Relaxed);
+        self.pool.counts.take(self.shown, answer.status, ending_by_now);
     }
 }
 

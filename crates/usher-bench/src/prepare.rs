@@ -156,7 +156,11 @@ async fn sessions(app: &Arc<App>, owners: &[AccountId], lots: &[Lot]) -> Told<St
                 // Neighbors in time are of different people, as they would be.
                 (
                     *lot,
-                    draw(&cx, owners[session % owners.len()], if session % 2 == 0 { Kind::Browser } else { Kind::Api }),
+                    draw(
+                        &cx,
+                        owners[session % owners.len()],
+                        if session.is_multiple_of(2) { Kind::Browser } else { Kind::Api },
+                    ),
                 )
             })
             .collect();
@@ -172,7 +176,7 @@ async fn sessions(app: &Arc<App>, owners: &[AccountId], lots: &[Lot]) -> Told<St
             Ok(new)
         });
         begun += some.len();
-        if begun % 100_000 == 0 {
+        if begun.is_multiple_of(100_000) {
             eprintln!("{begun} sessions");
         }
     }
@@ -218,11 +222,12 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_session_gets_its_share_of_lots() {
-        let drawn = lots(&arguments(100)).unwrap();
+    fn every_kind_of_session_gets_its_share_of_lots() -> Told<()> {
+        let drawn = lots(&arguments(100))?;
         let count = |kind: usize, lot| drawn.iter().skip(kind).step_by(2).filter(|one| **one == lot).count();
         assert_eq!([count(0, Lot::Again), count(0, Lot::Once), count(0, Lot::Refresh)], [10, 20, 0]);
         assert_eq!([count(1, Lot::Again), count(1, Lot::Once), count(1, Lot::Refresh)], [10, 20, 5]);
         assert!(lots(&arguments(69)).is_err());
+        Ok(())
     }
 }

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_read() {
+    fn what_was_written_is_read() -> Told<()> {
         let path = std::env::temp_dir().join(format!("usher-bench-stock-{}", std::process::id()));
         let list = |name: &str| vec![format!("{name}-1"), format!("{name}-2")];
         let stock = Stock {
@@ -92,9 +92,10 @@ mod tests {
             new_bearers: list("nb"),
             refreshes: list("r"),
         };
-        stock.write(&path).unwrap();
-        let back = Stock::read(&path).unwrap();
-        fs::remove_file(&path).unwrap();
+        stock.write(&path)?;
+        let back = Stock::read(&path)?;
+        fs::remove_file(&path)?;
         assert_eq!(back, stock);
+        Ok(())
     }
 }
