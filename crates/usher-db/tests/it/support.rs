@@ -35,9 +35,9 @@ pub async fn count(db: &Db) -> Result<i64, Error> {
 
 /// Holds the writer until the returned sender is dropped, so that what is queued meanwhile becomes one batch.
 /// Dropping it from a blocked writer is the point, so this is the one write that waits for something.
-pub async fn hold(db: &Db) -> (std::sync::mpsc::Sender<()>, tokio::task::JoinHandle<Result<(), Error>>) {
+pub async fn hold(db: &Db) -> (std::sync::mpsc::SyncSender<()>, tokio::task::JoinHandle<Result<(), Error>>) {
     let (started, running) = tokio::sync::oneshot::channel::<()>();
-    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (release, released) = std::sync::mpsc::sync_channel::<()>(1);
     let gate = std::sync::Mutex::new((Some(started), released));
     let db = db.clone();
     let held = tokio::spawn(async move {

@@ -288,7 +288,7 @@ fn state(app: &TestApp) -> BTreeMap<String, Vec<String>> {
     let mut all = BTreeMap::new();
     for table in tables {
         let mut select = database.prepare(&format!("SELECT * FROM \"{table}\"")).unwrap();
-        let columns: Vec<String> = select.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = select.column_names().map(str::to_owned).collect();
         let mut rows = select.query([]).unwrap();
         let mut texts = Vec::new();
         while let Some(row) = rows.next().unwrap() {

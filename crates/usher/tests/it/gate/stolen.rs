@@ -189,10 +189,10 @@ async fn openers(kit: &Kit, strings: &BTreeSet<String>) -> BTreeSet<(&'static st
                 opened.insert(("link", text.clone()));
             }
         }
-        if let Ok(token) = usher::media::token::Token::parse(text) {
-            if token.verify(&kit.app.app.media.keys, &film, cx.now).is_ok() {
-                opened.insert(("media", text.clone()));
-            }
+        if let Ok(token) = usher::media::token::Token::parse(text)
+            && token.verify(&kit.app.app.media.keys, &film, cx.now).is_ok()
+        {
+            opened.insert(("media", text.clone()));
         }
         if refreshes(&anonymous, text).await {
             opened.insert(("refresh", text.clone()));
