@@ -40,6 +40,11 @@ impl DisplayName {
         }
         Ok((!text.is_empty()).then(|| DisplayName(text.to_owned())))
     }
+
+    /// The name.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
 }
 
 /// An email address by its form. Whether it is anybody's is proven by a mail.

@@ -13,6 +13,7 @@ pub mod groups;
 pub mod pages;
 
 use crate::accounts::policy::Weakness;
+use crate::accounts::profile::{self, DisplayName};
 use crate::accounts::username::Username;
 use crate::accounts::{self, Account, Buckets, ChangeError, CreateError, Role, Standing};
 use crate::audit::{Entry, Event, Outcome};
@@ -95,7 +96,7 @@ pub struct NewAccount {
     /// Its groups.
     pub groups: BTreeSet<GroupId>,
     /// How pages address its owner.
-    pub display_name: Option<String>,
+    pub display_name: Option<DisplayName>,
 }
 
 /// An account that was made.
@@ -127,7 +128,7 @@ pub async fn create(cx: &Cx, new: NewAccount) -> Result<Created, AdminError> {
             return Ok(Err(error.into()));
         }
         if display_name.is_some() {
-            accounts::set_display_name(tx, id, display_name.as_deref()).await?;
+            name_display(tx, id, display_name.clone(), now).await?;
         }
         if accounts::groups::set_groups(tx, id, &groups, now).await?.is_err() {
             return Ok(tx.undo(Err(AdminError::NoSuchGroup)));
@@ -166,7 +167,7 @@ pub struct Change {
     /// Its groups.
     pub groups: Option<BTreeSet<GroupId>>,
     /// How pages address its owner; `Some(None)` takes the name away.
-    pub display_name: Option<Option<String>>,
+    pub display_name: Option<Option<DisplayName>>,
 }
 
 /// Changes an account: all of it or nothing. What is already so is not done again.
@@ -244,12 +245,19 @@ async fn apply(
         }
     }
     if let Some(name) = &change.display_name
-        && *name != before.display_name
+        && name.as_ref().map(DisplayName::text) != before.display_name.as_deref()
     {
-        accounts::set_display_name(tx, id, name.as_deref()).await?;
+        name_display(tx, id, name.clone(), now).await?;
         done.push("display name".to_owned());
     }
     Ok(Ok(done))
+}
+
+/// Sets how pages address the owner of an account that this transaction holds.
+async fn name_display(tx: &mut Tx, id: AccountId, name: Option<DisplayName>, now: Time) -> Result<(), Error> {
+    let change = profile::Change { display_name: Some(name), email: None };
+    // It can be refused for an address only, and there is none.
+    profile::change(tx, id, &change, now).await.map(|_| ())
 }
 
 /// Buckets in words, for the audit log.

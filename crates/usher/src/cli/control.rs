@@ -42,6 +42,13 @@ pub async fn ask(socket: &Path, command: &Command) -> Result<Option<Answer>, Sto
         }
         Err(error) => return Err(unreachable(socket, error)),
     };
+    // A stranger who could make a socket here would be told passwords. Root asks whom it names.
+    let own = rustix::process::geteuid().as_raw();
+    let server = stream.peer_cred().map_err(|error| unreachable(socket, error))?.uid();
+    if ![server, 0].contains(&own) && server != 0 {
+        let what = format!("it belongs to user {server} and this command runs as user {own}");
+        return Err(unreachable(socket, what));
+    }
     let failed = |error: hyper::Error| unreachable(socket, error);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     let driver = tokio::spawn(connection);

@@ -19,13 +19,16 @@ pub enum KeyAct {
         /// Also when it was published so recently that others may not know it yet
         #[arg(long)]
         now: bool,
+        /// Replace the master key instead, with the server stopped
+        #[arg(long, conflicts_with = "now")]
+        master: bool,
     },
 }
 
 pub fn command(act: &KeyAct) -> Command {
     match act {
         KeyAct::List => Command::KeyList {},
-        KeyAct::Rotate { now } => Command::KeyRotate { now: *now },
+        KeyAct::Rotate { now, .. } => Command::KeyRotate { now: *now },
     }
 }
 

@@ -13,6 +13,7 @@ mod group;
 mod keeping;
 mod lan;
 mod place;
+mod rekey;
 mod restore;
 mod samples;
 mod sealed_key;
@@ -121,6 +122,7 @@ async fn run(cli: Cli, env: &Strings) -> Result<(), Stop> {
         Act::Demo(arguments) => demo::run(common, arguments, env).await,
         Act::User(act) => user::run(common, act, env).await,
         Act::Group(act) => perform(common, env, group::command(act), Begin::Existing).await,
+        Act::Key(keeping::KeyAct::Rotate { master: true, .. }) => rekey::run(common, env).await,
         Act::Key(act) => perform(common, env, keeping::command(&act), Begin::Existing).await,
         Act::Config(act) => settings::run(common, act, env),
         Act::Doctor => doctor::run(common, env).await,
@@ -148,13 +150,14 @@ async fn perform(common: &Common, env: &Strings, command: Command, begin: Begin)
 /// Does a command, in the server that runs or else here, under the same lock.
 async fn ask(common: &Common, env: &Strings, command: Command, begin: Begin) -> Result<Output, Stop> {
     let mut place = Place::find(common, Overrides::default(), env)?;
+    // The server first: root may ask one that runs as another user, whose files root has no business opening.
+    if let Some(answer) = control::ask(&place.data.join("control.sock"), &command).await? {
+        return Ok(answer?);
+    }
     let files = match begin {
         Begin::New => place.files()?,
         Begin::Existing => place.existing_files()?,
     };
-    if let Some(answer) = control::ask(&files.data.control_socket(), &command).await? {
-        return Ok(answer?);
-    }
     // The folders are the server's business: a disk that is not mounted keeps nobody from making an account.
     place.config.buckets.clear();
     let app = files.app(place.config).await?;

@@ -8,7 +8,7 @@ use super::Common;
 use super::stop::{Code, Stop};
 use crate::config::{Config, File, Overrides, Strings};
 use crate::datadir::{DataDir, KeySource, Modes, Places, Refusal};
-use crate::seal::Vault;
+use crate::seal::{MasterKey, Vault};
 use crate::secret::Rng;
 use crate::time::Clock;
 use crate::{App, Surroundings, installation, schema};
@@ -142,8 +142,26 @@ impl Files {
         Ok(())
     }
 
-    /// Opens database and vault. The master key is on the disk before the database is made.
-    pub async fn open(&self, rng: &Rng) -> Result<(Db, Vault), Stop> {
+    /// Where a new master key waits until the database names it.
+    pub fn next_key_file(&self) -> PathBuf {
+        self.data.master_key_file().with_extension("key.next")
+    }
+
+    /// Puts the waiting key in the place of the old one, which is kept. Returns where.
+    pub fn promote_next_key(&self) -> Result<PathBuf, Stop> {
+        let (key, next) = (self.data.master_key_file(), self.next_key_file());
+        let kept = key.with_extension(format!("key.replaced-{}", Clock::System.now().0));
+        let moved = std::fs::hard_link(&key, &kept)
+            .and_then(|()| std::fs::rename(&next, &key))
+            .and_then(|()| std::fs::File::open(self.data.path())?.sync_all());
+        moved.map_err(|error| {
+            Stop::data(format!("{} could not be moved to {}: {error}", next.display(), key.display()))
+        })?;
+        Ok(kept)
+    }
+
+    /// Opens the database with its master key. The key is on the disk before the database is made.
+    pub async fn open_with_key(&self, rng: &Rng) -> Result<(Db, MasterKey), Stop> {
         let url = DatabaseUrl::Sqlite(self.database.clone());
         let key = match self.data.master_key(&self.key, is_empty(&self.database), rng) {
             Ok(key) => key,
@@ -159,15 +177,24 @@ impl Files {
             Err(refusal) => return Err(refusal.into()),
         };
         let db = Db::open(&url, schema::MIGRATIONS).await?;
-        let vault = Vault::new(&key);
-        installation::check_master_key(&db, &vault).await?;
-        Ok((db, vault))
+        let Err(wrong) = installation::check_master_key(&db, &Vault::new(&key)).await else { return Ok((db, key)) };
+        // A rotation that was cut off between its commit and the move of its file is finished here.
+        let next = self.data.master_key(&KeySource::File(self.next_key_file()), false, rng);
+        match next {
+            Ok(next) if self.key == KeySource::DataDirectory => {
+                installation::check_master_key(&db, &Vault::new(&next)).await.map_err(|_| wrong)?;
+                self.promote_next_key()?;
+                Ok((db, next))
+            }
+            _ => Err(wrong.into()),
+        }
     }
 
     /// Opens everything.
     pub async fn app(&self, config: Config) -> Result<Arc<App>, Stop> {
         let rng = Arc::new(Rng::os());
-        let (db, vault) = self.open(&rng).await?;
+        let (db, key) = self.open_with_key(&rng).await?;
+        let vault = Vault::new(&key);
         let app = App::build(config, Surroundings { db, vault, clock: Clock::System, rng }).await?;
         installation::keep_master_key_name(&app.db, &app.vault).await?;
         Ok(app)

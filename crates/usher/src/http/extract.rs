@@ -96,18 +96,7 @@ pub struct Json<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Failure;
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        if !is_json(request.headers()) {
-            return Err(Failure::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "Send the body as `Content-Type: application/json`.",
-            ));
-        }
-        let body = Bytes::from_request(request, state).await.map_err(|error| unreadable(error.status()))?;
-        if depth(&body) > MAX_DEPTH {
-            return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid_json", "The body is nested too deep."));
-        }
-        match axum::Json::from_bytes(&body) {
+        match axum::Json::from_bytes(&json_body(request, state).await?) {
             Ok(axum::Json(body)) => Ok(Json(body)),
             Err(JsonRejection::JsonDataError(error)) => Err(Failure::invalid(error.body_text())),
             Err(JsonRejection::JsonSyntaxError(_)) => {
@@ -120,6 +109,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
 /// How deep arrays and objects may stand in one another. Nothing that this server takes goes beyond four.
 const MAX_DEPTH: usize = 32;
+
+/// The body of a request that says it is JSON, no deeper than it may be. Whether it is JSON is still to be seen.
+async fn json_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Failure> {
+    if !is_json(request.headers()) {
+        return Err(Failure::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "Send the body as `Content-Type: application/json`.",
+        ));
+    }
+    let body = Bytes::from_request(request, state).await.map_err(|error| unreadable(error.status()))?;
+    if depth(&body) > MAX_DEPTH {
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid_json", "The body is nested too deep."));
+    }
+    Ok(body)
+}
 
 fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -164,16 +169,7 @@ pub struct JsonText(pub String);
 impl<S: Send + Sync> FromRequest<S> for JsonText {
     type Rejection = Failure;
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if kind != "application/json" && !(kind.starts_with("application/") && kind.ends_with("+json")) {
-            return Err(Failure::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "Send the body as `Content-Type: application/json`.",
-            ));
-        }
-        let body = Bytes::from_request(request, state).await.map_err(|error| unreadable(error.status()))?;
+        let body = json_body(request, state).await?;
         let text = std::str::from_utf8(&body).ok().filter(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
         let text =
             text.ok_or_else(|| Failure::new(StatusCode::BAD_REQUEST, "invalid_json", "The body is not JSON."))?.trim();

@@ -9,7 +9,7 @@ mod store;
 pub(crate) use store::STATEMENTS;
 
 use crate::seal::{Vault, WrongMasterKey};
-use usher_db::{Db, Error};
+use usher_db::{Db, Error, Tx};
 
 const MASTER_KEY: &str = "master_key";
 
@@ -37,6 +37,11 @@ pub async fn check_master_key(db: &Db, vault: &Vault) -> Result<(), Installation
         Some(kept) => Ok(vault.check(&kept)?),
         None => Ok(()),
     }
+}
+
+/// Names another key, in the commit that reseals everything under it.
+pub async fn rename_master_key(tx: &mut Tx, name: &str) -> Result<(), Error> {
+    store::put(tx, MASTER_KEY, name).await
 }
 
 /// Writes the name of the key down, once everything sealed was opened with it. The first name stays.

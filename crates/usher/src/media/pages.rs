@@ -14,7 +14,7 @@ use crate::http::failure::Failure;
 use crate::http::page::{shell, show, when};
 use crate::pages::{
     BucketCard, EntryKind, EntryLine, FilePage, FolderPage, LibraryPage, Link, Nav, Notice, Playback, Trouble, Viewer,
-    href,
+    When, href,
 };
 use crate::secret::MacKey;
 use crate::time::Time;
@@ -26,6 +26,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Entries on one page.
 const PER_PAGE: usize = 200;
@@ -164,8 +165,18 @@ fn line(bucket: &Bucket, path: &CanonicalPath, entry: &Entry, now: Time) -> Entr
         name: entry.shown(),
         href: addresses::page(&bucket.name, path),
         size: (!entry.folder).then(|| size(entry.size)),
-        modified: Some(when(entry.changed_at, now)),
+        modified: Some(modified(entry.changed_at, now)),
         place: None,
+    }
+}
+
+/// When an entry changed, as short as a list needs it: the day, once it is a week ago.
+fn modified(at: Time, now: Time) -> When {
+    let told = when(at, now);
+    let recent = at <= now && now.since(at) < Duration::from_secs(7 * 24 * 3600);
+    match jiff::Timestamp::from_millisecond(at.0) {
+        Ok(day) if !recent => When { text: day.strftime("%b %-d, %Y").to_string(), iso: told.iso },
+        _ => told,
     }
 }
 
@@ -302,6 +313,14 @@ mod tests {
         let told = [0, 1, 999, 1000, 1_500, 99_999, 812_345_678, 4_200_000_000].map(size);
         assert_eq!(told, ["0 bytes", "1 byte", "999 bytes", "1.0 KB", "1.5 KB", "99 KB", "812 MB", "4.2 GB"]);
         assert_eq!(size(u64::MAX), "18446 PB");
+    }
+
+    #[test]
+    fn a_list_tells_the_day_of_what_is_long_past() {
+        let now = Time(1_700_000_000_000);
+        assert_eq!(modified(now - Duration::from_secs(7200), now).text, "2 hours ago");
+        assert_eq!(modified(now - Duration::from_secs(10 * 86_400), now).text, "Nov 4, 2023");
+        assert_eq!(modified(now + Duration::from_secs(86_400), now).text, "Nov 15, 2023");
     }
 
     #[test]

@@ -290,3 +290,26 @@ fn a_folder_exchanged_for_a_link_while_it_is_opened_never_leads_out() {
         assert!(served > 0, "the true folder was served in between");
     });
 }
+
+#[test]
+fn what_the_kernel_remembers_is_opened_under_the_same_rules() {
+    let house = House::new();
+    let inside = house.inside();
+    symlink("../outside.txt", inside.join("out")).unwrap();
+    symlink("k.bin", inside.join("in")).unwrap();
+    mknodat(CWD, inside.join("pipe"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    let root = house.root(RootOptions::default());
+    // Asked for once, so that the kernel has met every name.
+    for name in ["k.bin", "in", "out", "pipe", "a", ".env", "K.BIN"] {
+        let _ = root.open_file(&path(name));
+    }
+    for nothing in ["out", "pipe", "a", "a/", ".env", "a/.hidden", "K.BIN", "k.bin/", "none"] {
+        assert!(root.open_remembered(&path(nothing)).is_none(), "{nothing}");
+    }
+    let file = root.open_remembered(&path("k.bin")).unwrap();
+    assert_eq!(file.meta, root.open_file(&path("k.bin")).unwrap().meta);
+    assert!(root.open_remembered(&path("in")).is_some());
+    let strict = house.root(RootOptions { symlinks: Symlinks::Never, ..RootOptions::default() });
+    assert!(strict.open_remembered(&path("in")).is_none());
+    assert!(house.root(RootOptions::default()).walking().open_remembered(&path("k.bin")).is_none());
+}

@@ -10,7 +10,7 @@ use crate::time::Time;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::time::Duration;
-use usher_db::{Change, Db, Error};
+use usher_db::{Change, Db, Error, Tx};
 use usher_verify::{Algorithm, CachedVerifier, Claims, Refusal, TokenType, Verifier};
 
 /// The feed topic of rotated signing keys. Key: the new current key's id.
@@ -262,6 +262,53 @@ pub fn concerns(change: &Change) -> bool {
 
 const MAC_PURPOSES: [&str; 3] = ["cookie", "refresh", "media"];
 
+/// What MAC keys are sealed for.
+const MAC_SEAL: &str = "mac-key";
+
+/// Where a MAC key is sealed.
+fn mac_place(purpose: &str, kid: u8) -> String {
+    format!("mac_keys:sealed:{purpose}:{kid}")
+}
+
+/// Every key of the database, sealed under another master key and not yet written.
+pub struct Resealed {
+    signing: Vec<(String, String)>,
+    macs: Vec<(String, u8, String)>,
+}
+
+impl Resealed {
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.signing.len() + self.macs.len()
+    }
+
+    /// Writes them, in the transaction that names the new master key.
+    pub async fn put(&self, tx: &mut Tx) -> Result<(), Error> {
+        for (kid, sealed) in &self.signing {
+            store::reseal_signing_key(tx, kid, sealed).await?;
+        }
+        for (purpose, kid, sealed) in &self.macs {
+            store::reseal_mac_key(tx, purpose, *kid, sealed).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Seals every key under the vault's current master key; the vault holds the one before as well.
+pub async fn reseal(cx: &Cx) -> Result<Resealed, KeysError> {
+    let (db, vault, rng) = (&cx.app.db, &cx.app.vault, &cx.app.rng);
+    let mut signing = Vec::new();
+    for row in store::signing_keys(db).await? {
+        signing.push((row.kid.clone(), SigningKey::reseal(vault, &row.kid, &row.sealed, rng)?));
+    }
+    let mut macs = Vec::new();
+    for (purpose, kid, sealed) in store::mac_keys(db).await? {
+        let sealed = vault.reseal(MAC_SEAL, &mac_place(&purpose, kid), &sealed, rng);
+        macs.push((purpose, kid, sealed.map_err(|error| KeysError::Sealed(error.to_string()))?));
+    }
+    Ok(Resealed { signing, macs })
+}
+
 /// Loads the MAC keys, making those that do not exist.
 pub async fn load_macs(db: &Db, vault: &Vault, rng: &Rng, now: Time) -> Result<(Macs, Vec<(u8, [u8; 32])>), KeysError> {
     let known = store::mac_keys(db).await?;
@@ -269,7 +316,7 @@ pub async fn load_macs(db: &Db, vault: &Vault, rng: &Rng, now: Time) -> Result<(
     for purpose in MAC_PURPOSES {
         if !known.iter().any(|(of, _, _)| of == purpose) {
             let key: [u8; 32] = rng.bytes();
-            let sealed = vault.seal("mac-key", &format!("mac_keys:sealed:{purpose}:2"), &key, rng);
+            let sealed = vault.seal(MAC_SEAL, &mac_place(purpose, 2), &key, rng);
             fresh.push((purpose, sealed.map_err(|error| KeysError::Sealed(error.to_string()))?));
         }
     }
@@ -284,8 +331,9 @@ pub async fn load_macs(db: &Db, vault: &Vault, rng: &Rng, now: Time) -> Result<(
     }
     let mut opened: Vec<(String, u8, [u8; 32])> = Vec::new();
     for (purpose, kid, sealed) in store::mac_keys(db).await? {
-        let place = format!("mac_keys:sealed:{purpose}:{kid}");
-        let key = vault.open("mac-key", &place, &sealed).map_err(|error| KeysError::Sealed(error.to_string()))?;
+        let key = vault
+            .open(MAC_SEAL, &mac_place(&purpose, kid), &sealed)
+            .map_err(|error| KeysError::Sealed(error.to_string()))?;
         let key = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| KeysError::Sealed("wrong length".to_owned()))?;
         opened.push((purpose, kid, key));
     }

@@ -15,6 +15,8 @@ statements! {
     PROMOTE_SIGNING_KEY: Write = "UPDATE signing_keys SET state = 'current', state_at = $2 WHERE kid = $1 AND state = 'next'";
     DROP_SIGNING_KEY: Write = "DELETE FROM signing_keys WHERE kid = $1";
     MAC_KEYS: Scan = "SELECT purpose, kid, sealed FROM mac_keys ORDER BY purpose, made_at DESC, kid DESC";
+    RESEAL_SIGNING_KEY: Write = "UPDATE signing_keys SET sealed = $2 WHERE kid = $1";
+    RESEAL_MAC_KEY: Write = "UPDATE mac_keys SET sealed = $3 WHERE purpose = $1 AND kid = $2";
     PUT_MAC_KEY: Write = "INSERT INTO mac_keys (purpose, kid, sealed, made_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     INSERT_PERSONAL: Write = "INSERT INTO personal_tokens (id, account_id, name, digest, scopes, grant_id, made_at, expires_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
@@ -97,6 +99,16 @@ pub async fn put_signing_key(tx: &mut Tx, key: &SigningKeyRow) -> Result<(), Err
 /// Makes the waiting key the one that signs. `false` when it waits no more.
 pub async fn promote_signing_key(tx: &mut Tx, kid: &str, now: Time) -> Result<bool, Error> {
     Ok(tx.execute(&PROMOTE_SIGNING_KEY, args![kid, now]).await? == 1)
+}
+
+/// Writes a signing key sealed anew.
+pub(super) async fn reseal_signing_key(tx: &mut Tx, kid: &str, sealed: &str) -> Result<(), Error> {
+    tx.execute(&RESEAL_SIGNING_KEY, args![kid, sealed]).await.map(|_| ())
+}
+
+/// Writes a MAC key sealed anew.
+pub(super) async fn reseal_mac_key(tx: &mut Tx, purpose: &str, kid: u8, sealed: &str) -> Result<(), Error> {
+    tx.execute(&RESEAL_MAC_KEY, args![purpose, i64::from(kid), sealed]).await.map(|_| ())
 }
 
 /// Forgets a key whose last token has expired.

@@ -1,6 +1,7 @@
 //! Accounts: list, make, change, remove; their sessions and reset links.
 
-use super::{Closed, SingleUseLink, Unread, buckets, given, page, plain};
+use super::{Closed, SingleUseLink, Unread, buckets, given, page};
+use crate::accounts::profile::DisplayName;
 use crate::accounts::username::Username;
 use crate::accounts::{self, Buckets, Role, Standing};
 use crate::admin::{self, Change, Details};
@@ -16,9 +17,6 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use zeroize::Zeroizing;
-
-/// The longest display name, in characters.
-const DISPLAY_NAME: usize = 80;
 
 /// An account, as an admin sees it.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -165,7 +163,7 @@ pub async fn create(Admin(cx): Admin, Json(body): Json<NewUser>) -> Result<Respo
         role: body.role.unwrap_or(Role::User),
         buckets: buckets(&cx, body.buckets, &Buckets::None)?,
         groups: groups(&cx, &body.groups).await?,
-        display_name: body.display_name.map(|name| plain(&name, DISPLAY_NAME)).filter(|name| !name.is_empty()),
+        display_name: display_name(body.display_name)?,
     };
     let created = admin::create(&cx, new).await?;
     let answer = CreatedUser {
@@ -174,6 +172,13 @@ pub async fn create(Admin(cx): Admin, Json(body): Json<NewUser>) -> Result<Respo
     };
     let location = [(LOCATION, format!("/api/v1/users/{}", created.id))];
     Ok((StatusCode::CREATED, location, axum::Json(answer)).into_response())
+}
+
+fn display_name(text: Option<String>) -> Result<Option<DisplayName>, Failure> {
+    match text {
+        None => Ok(None),
+        Some(text) => DisplayName::parse(&text).map_err(|error| Failure::invalid(error.to_string())),
+    }
 }
 
 /// The groups of these names, each of which must exist.
@@ -250,9 +255,7 @@ pub async fn change(
             Some(names) => Some(groups(&cx, names).await?),
             None => None,
         },
-        display_name: body
-            .display_name
-            .map(|name| name.map(|name| plain(&name, DISPLAY_NAME)).filter(|name| !name.is_empty())),
+        display_name: body.display_name.map(display_name).transpose()?,
     };
     admin::change(&cx, id, change).await?;
     Ok(axum::Json(load(&cx, id).await?))

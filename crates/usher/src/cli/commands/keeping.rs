@@ -50,7 +50,14 @@ pub async fn rotate(cx: &Cx, now: bool) -> Result<Output, CommandError> {
 
 /// Writes a consistent copy of the database, and says so in the audit log of the original.
 pub async fn backup(cx: &Cx, to: &Path) -> Result<Output, CommandError> {
-    let failed = |error: usher_db::Error| CommandError::new("backup_failed", format!("no copy was made: {error}"));
+    let failed = |error: usher_db::Error| {
+        CommandError::new(
+            "backup_failed",
+            format!(
+                "no copy was made: {error}. While a server runs, its own user writes the copy: name a place where it may"
+            ),
+        )
+    };
     cx.app.db.backup(to).await.map_err(failed)?;
     let entry = Entry::new(cx, Event::BackupMade, Outcome::Done).target(to.display());
     cx.write("command.backup", async move |tx| entry.record(tx).await).await?;

@@ -49,7 +49,7 @@ async fn a_weak_or_mistyped_password_does_not_cost_the_link() {
 
 #[tokio::test]
 async fn an_invitation_outlives_a_taken_name() {
-    let app = TestApp::new().await;
+    let app = TestApp::with(|config| config.accounts.signup = Signup::Invite).await;
     app.account("bob", Role::User).await;
     let (browser, _) = open(&app, Kind::Invite, None).await;
     let taken = [("username", "BOB"), ("password", NEW), ("password2", NEW)];

@@ -98,8 +98,8 @@ async fn what_is_no_json_too_deep_or_too_large_is_refused() {
     let nested = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
     assert_eq!(put_text(&alice, "k", nested(32)).await.status, StatusCode::NO_CONTENT);
     for (text, status, code) in [
-        (nested(33), StatusCode::UNPROCESSABLE_ENTITY, "invalid_request"),
-        (nested(30_000), StatusCode::UNPROCESSABLE_ENTITY, "invalid_request"),
+        (nested(33), StatusCode::BAD_REQUEST, "invalid_json"),
+        (nested(30_000), StatusCode::BAD_REQUEST, "invalid_json"),
         ("{\"a\":".to_owned(), StatusCode::BAD_REQUEST, "invalid_json"),
         ("1 2".to_owned(), StatusCode::BAD_REQUEST, "invalid_json"),
         (format!("\"{}\"", "a".repeat(64 * 1024)), StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),

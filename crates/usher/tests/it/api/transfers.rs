@@ -57,6 +57,19 @@ async fn none_in_flight(shelf: &Shelf) {
     timeout(STOPPED_WITHIN, gone).await.expect("a transfer goes on");
 }
 
+/// Waits until nothing is sent any more, because everything between the sockets is full.
+async fn stalled(shelf: &Shelf) {
+    let sent = || shelf.app.app.metrics.media_bytes.get();
+    let still = async {
+        let mut before = 0;
+        while before == 0 || sent() != before {
+            before = sent();
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(PATIENCE, still).await.expect("somebody reads");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_download_stops_when_its_session_ends() {
     let shelf = Shelf::new().await;
@@ -90,6 +103,7 @@ async fn a_download_that_nobody_reads_stops_too() {
     let target = long_film(&shelf, &alice).await;
     let server = Server::start(&shelf.app).await;
     let mut stream = begun(server.connect().await, &target).await;
+    stalled(&shelf).await;
     let before = Instant::now();
     alice.form("/logout", &[]).await;
     // Nothing is read here: without the cut the server would wait for its reader for ever.
@@ -107,6 +121,7 @@ async fn under_tls_it_stops_as_well() {
     let target = long_film(&shelf, &alice).await;
     let server = Server::start_tls(&shelf.app).await;
     let mut stream = begun(server.connect_tls("http/1.1").await, &target).await;
+    stalled(&shelf).await;
     alice.form("/logout", &[]).await;
     none_in_flight(&shelf).await;
     let (more, how) = timeout(STOPPED_WITHIN, rest(&mut stream)).await.expect("the connection stays open");

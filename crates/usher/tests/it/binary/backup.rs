@@ -49,7 +49,7 @@ fn a_restore_ends_every_session_and_brings_no_used_link_back() {
     for token in [&live, &rotated] {
         assert_eq!(server.refresh(token).status, 401);
     }
-    assert_ne!(server.get(&link).status, 303, "the link of the copy is withdrawn");
+    assert_ne!(server.set_up(&link, "mallory"), 303, "the link of the copy is withdrawn");
     assert_eq!(server.login("bob", PASSWORD).status, 200);
     assert_eq!(server.login("late", PASSWORD).status, 401);
     server.stop();
@@ -111,4 +111,34 @@ fn what_is_no_sound_copy_is_refused_and_nothing_is_changed() {
     home.run(&["user", "show", "alice"]).good();
     let left: Vec<_> = fs::read_dir(home.data()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("restore-")), "{left:?}");
+}
+
+#[test]
+fn another_master_key_opens_everything_and_the_old_one_nothing_any_more() {
+    let home = Home::new();
+    home.add_user("alice", &["--admin"]);
+    let server = home.serve();
+    let token = server.logged_in("alice");
+    assert!(home.run(&["key", "rotate", "--master"]).refused(4).contains("in use"));
+    server.stop();
+    let key = home.data().join("master.key");
+    let old = fs::read_to_string(&key).unwrap();
+    let said = home.run(&["--json", "key", "rotate", "--master"]).json();
+    let kept = std::path::PathBuf::from(said["old_key"].as_str().unwrap());
+    let new = fs::read_to_string(&key).unwrap();
+    assert_ne!(old, new);
+    assert_eq!((fs::read_to_string(&kept).unwrap(), mode(&key)), (old.clone(), 0o600));
+    let server = home.serve();
+    let token = server.refresh(&token).json()["refresh_token"].as_str().unwrap().to_owned();
+    server.stop();
+
+    // As a power cut after the commit leaves it: the old key in its place, the new one waiting.
+    fs::rename(&key, home.data().join("master.key.next")).unwrap();
+    fs::rename(&kept, &key).unwrap();
+    let server = home.serve();
+    assert_eq!(server.refresh(&token).status, 200);
+    assert_eq!(fs::read_to_string(&key).unwrap(), new);
+    server.stop();
+    fs::write(&key, old).unwrap();
+    assert!(home.run(&["user", "list"]).refused(4).contains("belongs to master key"));
 }

@@ -1,3 +1,4 @@
 //! Pages in a real Chromium. The harness itself comes first: a test is worth what it stands on.
 
 mod harness;
+mod library;

@@ -57,6 +57,7 @@ pub struct Kit {
 impl Kit {
     pub async fn new() -> Kit {
         let app = TestApp::with(|config| {
+            config.accounts.signup = usher::config::Signup::Invite;
             config.apps.push(usher::config::App {
                 name: "shop".to_owned(),
                 origins: vec!["https://shop.example".parse().unwrap()],

@@ -157,7 +157,7 @@ impl Server {
         }
         let port = |name: &str| {
             let url = said.lines().find_map(|line| line.strip_prefix(name))?.trim();
-            let authority = url.strip_prefix("http://")?.split('/').next()?;
+            let authority = url.split_once("://")?.1.split('/').next()?;
             authority.rsplit_once(':')?.1.parse::<u16>().ok()
         };
         let address = SocketAddr::from(([127, 0, 0, 1], port("address").expect("an address was said")));
@@ -169,6 +169,16 @@ impl Server {
     pub fn setup(&self) -> Option<String> {
         let link = self.said.lines().find_map(|line| line.strip_prefix("setup"))?.trim();
         Some(link[link.find("/setup/").unwrap()..].to_owned())
+    }
+
+    /// Opens a setup link as a browser does, and fills the form in. Gives the last status: 303 when it worked.
+    pub fn set_up(&self, link: &str, name: &str) -> u16 {
+        let taken = self.get(link);
+        assert_eq!(taken.status, 303, "looking at a link tells nothing: {taken:?}");
+        let cookie = taken.header("set-cookie").unwrap().split(';').next().unwrap();
+        let headers = format!("Cookie: {cookie}\r\nOrigin: http://localhost\r\n");
+        let form = format!("username={name}&password={PASSWORD}&password2={PASSWORD}");
+        self.send("POST", "/setup", "application/x-www-form-urlencoded", &headers, &form).status
     }
 
     /// Sends a signal.

@@ -1,0 +1,406 @@
+//! The whole run: installations are prepared, servers started, stretches of load alternate, and a table comes out.
+
+use crate::cores::{Cores, On};
+use crate::gate::{By, Pool};
+use crate::load::{Same, Stretch, drive, measure};
+use crate::login::Queue;
+use crate::machine::Machine;
+use crate::process::{Running, free_address};
+use crate::report::{Goal, Report};
+use crate::scale::{CONNECTIONS, END_ONE_IN, FULL, PACE, PACED, QUICK, REFRESHING, Scale};
+use crate::start::Starter;
+use crate::stats::median;
+use crate::stock::Stock;
+use crate::{Told, http, login, memory, nginx, ranges, refresh};
+use clap::Args;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// `usher-bench all`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A million sessions and long stretches, for BENCHMARKS.md
+    #[arg(long, conflicts_with = "quick")]
+    full: bool,
+    /// Few sessions and short stretches, to see that everything works (the default)
+    #[arg(long)]
+    quick: bool,
+    /// The built `usher` to measure; else it is built now, as this program was
+    #[arg(long, value_name = "FILE")]
+    server: Option<PathBuf>,
+    /// nginx, where it does not lie in a usual place
+    #[arg(long, value_name = "FILE")]
+    nginx: Option<PathBuf>,
+    /// Where to work, and to keep what was made; else a folder beside this program that is removed
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
+    /// Print JSON instead of the table
+    #[arg(long)]
+    json: bool,
+}
+
+/// A folder to work in, removed in the end unless its owner named it.
+struct Workshop {
+    path: PathBuf,
+    keep: bool,
+}
+
+impl Workshop {
+    /// Beside the program and not among temporary files: those may lie in memory, where a commit costs nothing.
+    fn open(named: Option<PathBuf>, own: &Path) -> Told<Workshop> {
+        let keep = named.is_some();
+        let path = named.unwrap_or_else(|| own.with_file_name(format!("usher-bench-{}", std::process::id())));
+        fs::create_dir_all(&path)?;
+        Ok(Workshop { path: fs::canonicalize(path)?, keep })
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        if !self.keep {
+            // What cannot be removed is told by its name, which is ours.
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// An installation with sessions.
+struct House {
+    data: PathBuf,
+    stock: Arc<Stock>,
+}
+
+/// Everything a stage needs.
+struct Run {
+    scale: Scale,
+    cores: Cores,
+    work: PathBuf,
+    starter: Starter,
+    many: House,
+    few: House,
+    report: Report,
+}
+
+/// Measures everything.
+pub async fn run(arguments: Arguments) -> Told<()> {
+    let scale = if arguments.full { FULL } else { QUICK };
+    let cores = Cores::take()?;
+    let own = std::env::current_exe()?;
+    let workshop = Workshop::open(arguments.work, &own)?;
+    let program = match arguments.server {
+        Some(path) => path,
+        None => build(&own, &cores)?,
+    };
+    let folder = workshop.path.join("media");
+    ranges::make_file(&folder, scale.file)?;
+    let many =
+        prepare(&own, &cores, &workshop.path.join("many"), [scale.sessions, scale.again, scale.once, scale.refreshes])?;
+    let few = prepare(&own, &cores, &workshop.path.join("few"), [scale.few, scale.few / 4, 0, 0])?;
+    let report = Report {
+        scale: scale.name,
+        server: program.file_name().unwrap_or_default().to_string_lossy().into_owned() + " serve",
+        machine: Machine::here(&cores),
+        rows: Vec::new(),
+        skipped: Vec::new(),
+        faults: Vec::new(),
+    };
+    let starter = Starter { program, work: workshop.path.clone(), folder };
+    let mut run = Run { scale, cores, work: workshop.path.clone(), starter, many, few, report };
+    let hello = run.hello(&own).await?;
+    run.stages(&hello, arguments.nginx.as_deref()).await?;
+    drop(hello);
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&run.report)?);
+    } else {
+        println!("{}", run.report.markdown());
+    }
+    if run.report.faults.is_empty() {
+        Ok(())
+    } else {
+        Err("there were wrong answers; the numbers are worth nothing".into())
+    }
+}
+
+/// Builds `usher` beside this program, with the same optimization.
+fn build(own: &Path, cores: &Cores) -> Told<PathBuf> {
+    let mut command = Command::new("cargo");
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "-p", "usher", "--bin", "usher"]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    if !cores.start(&mut command, On::All)?.wait()?.success() {
+        return Err("usher could not be built; name a built one with --server".into());
+    }
+    let built = own.with_file_name("usher");
+    if built.is_file() { Ok(built) } else { Err("usher was built elsewhere; name it with --server".into()) }
+}
+
+/// Makes an installation, in a process of its own so that the driver stays small.
+fn prepare(own: &Path, cores: &Cores, at: &Path, [sessions, again, once, refreshes]: [usize; 4]) -> Told<House> {
+    let (data, credentials) = (at.join("data"), at.join("credentials"));
+    if at.exists() {
+        fs::remove_dir_all(at)?;
+    }
+    fs::create_dir_all(at)?;
+    let mut command = Command::new(own);
+    command.arg("prepare").arg("--data").arg(&data).arg("--credentials").arg(&credentials);
+    for (flag, count) in [("--sessions", sessions), ("--again", again), ("--once", once), ("--refreshes", refreshes)] {
+        command.arg(flag).arg(count.to_string());
+    }
+    let status = cores.start(&mut command, On::All)?.wait()?;
+    if !status.success() {
+        return Err("the installation could not be prepared".into());
+    }
+    Ok(House { stock: Arc::new(Stock::read(&credentials)?), data })
+}
+
+/// Ratios, round by round.
+fn ratios(of: &[Stretch], to: &[Stretch], value: fn(&Stretch) -> f64) -> Vec<f64> {
+    of.iter().zip(to).map(|(of, to)| value(of) / value(to).max(1e-9)).collect()
+}
+
+fn middle(of: &[Stretch], value: fn(&Stretch) -> f64) -> f64 {
+    median(&of.iter().map(value).collect::<Vec<_>>())
+}
+
+/// The absolute numbers of a kind of stretch.
+fn absolute(of: &[Stretch]) -> String {
+    format!(
+        "{:.1} µs CPU, {:.0}/s, p50 {:.0} µs, p99 {:.0} µs",
+        middle(of, |one| one.cpu),
+        middle(of, |one| one.rate),
+        middle(of, |one| one.p50),
+        middle(of, |one| one.p99)
+    )
+}
+
+impl Run {
+    async fn hello(&self, own: &Path) -> Told<Running> {
+        let addr = free_address()?;
+        let mut command = Command::new(own);
+        command.arg("hello").arg("--listen").arg(addr.to_string());
+        let log = File::create(self.work.join("hello.log"))?;
+        let mut running = Running::start(&self.cores, &mut command, On::Server, addr, log)?;
+        running.ready("/").await?;
+        Ok(running)
+    }
+
+    async fn stages(&mut self, hello: &Running, nginx: Option<&Path>) -> Told<()> {
+        let server = self.starter.ready(&self.cores, &self.many.data, On::Server).await?;
+        let stock = self.many.stock.clone();
+        let cookies = Pool::new(By::Cookie, stock.cookies.clone(), stock.new_cookies.clone());
+        let bearers = Pool::new(By::Bearer, stock.bearers.clone(), stock.new_bearers.clone());
+        self.gate(hello, &server, [&cookies, &bearers]).await?;
+        self.lookups(&server, &cookies).await?;
+        self.refreshes(hello, &server).await?;
+        self.bytes(&server, nginx).await?;
+        server.end().await?;
+        self.logins(&cookies).await?;
+        for pool in [&cookies, &bearers] {
+            let counts = pool.counts();
+            self.report.fault("ended and admitted", counts.wrong_admits.load(Relaxed));
+            self.report.fault("live and refused", counts.wrong_refusals.load(Relaxed));
+        }
+        self.starts().await?;
+        self.memory().await
+    }
+
+    /// The gate by cookie and by bearer token, with a bare server in alternation.
+    async fn gate(&mut self, hello: &Running, server: &Running, pools: [&Arc<Pool>; 2]) -> Told<()> {
+        let length = self.scale.stretch;
+        let (mut bare, mut by) = (Vec::new(), [Vec::new(), Vec::new()]);
+        // The first round warms everything up and is not kept.
+        for round in 0..=self.scale.rounds {
+            eprintln!("gate: round {round} of {}", self.scale.rounds);
+            let (stretch, same) =
+                measure(hello, Same::times(CONNECTIONS, &http::get("/", ""), 200), length, None).await?;
+            self.report.fault("hello", same.iter().map(|one| one.wrong).sum());
+            let mut kept = [stretch; 3];
+            for (at, pool) in pools.iter().enumerate() {
+                let end = pool.size().div_ceil(END_ONE_IN * (self.scale.rounds + 1));
+                let ending = tokio::spawn(Arc::clone(pool).end_some(server.addr, end, length, round));
+                let (stretch, _) = measure(server, pool.knocking(CONNECTIONS, round, false), length, None).await?;
+                ending.await??;
+                kept[at + 1] = stretch;
+            }
+            if round > 0 {
+                bare.push(kept[0]);
+                by[0].push(kept[1]);
+                by[1].push(kept[2]);
+            }
+        }
+        self.report.row(
+            "hello, the yardstick",
+            "µs CPU",
+            Goal::None,
+            bare.iter().map(|one| one.cpu).collect(),
+            absolute(&bare),
+        );
+        for ((pool, stretches), name) in pools.iter().zip(&by).zip(["gate by cookie", "gate by bearer token"]) {
+            let row = |report: &mut Report, what: &str, goal, value: fn(&Stretch) -> f64, unit: &str| {
+                let measured =
+                    format!("{:.1}{unit}, hello {:.1}{unit}", middle(stretches, value), middle(&bare, value));
+                report.row(&format!("{name}: {what}"), "x hello", goal, ratios(stretches, &bare, value), measured);
+            };
+            row(&mut self.report, "CPU", Goal::AtMost(1.5), |one| one.cpu, " µs");
+            row(&mut self.report, "rate (the dream)", Goal::AtLeast(0.8), |one| one.rate, "/s");
+            row(&mut self.report, "p99", Goal::AtMost(2.0), |one| one.p99, " µs");
+            let ended = pool.try_ended(server.addr).await?;
+            let counts = pool.counts();
+            let (asked, new, shown) =
+                (counts.asked.load(Relaxed), counts.new.load(Relaxed), counts.ended.load(Relaxed));
+            let wrong = counts.wrong_admits.load(Relaxed);
+            let measured = format!(
+                "{asked} requests, {:.1} % with a credential never seen before, {ended} sessions ended meanwhile, \
+                 {shown} requests with an ended one",
+                new as f64 * 100.0 / asked.max(1) as f64
+            );
+            self.report.row(&format!("{name}: wrong admits"), "", Goal::AtMost(0.0), vec![wrong as f64], measured);
+        }
+        Ok(())
+    }
+
+    /// Whether many sessions make a look-up slower than few do.
+    async fn lookups(&mut self, many: &Running, known: &Arc<Pool>) -> Told<()> {
+        let small = self.starter.ready(&self.cores, &self.few.data, On::Server).await?;
+        let few = Pool::new(By::Cookie, self.few.stock.cookies.clone(), Vec::new());
+        let mut stretches = [Vec::new(), Vec::new()];
+        for round in 0..=self.scale.rounds {
+            for (at, (server, pool)) in [(&small, &few), (many, known)].into_iter().enumerate() {
+                let works = pool.knocking(CONNECTIONS, 100 + round, true);
+                let (stretch, _) = measure(server, works, self.scale.stretch, None).await?;
+                if round > 0 {
+                    stretches[at].push(stretch);
+                }
+            }
+        }
+        small.end().await?;
+        let [few, many] = &stretches;
+        let measured =
+            format!("{} live: {}; {} live: {}", self.scale.few, absolute(few), self.scale.sessions, absolute(many));
+        let rounds = ratios(many, few, |one| one.cpu);
+        self.report.row("gate among all sessions: CPU", "x few sessions", Goal::AtMost(1.5), rounds, measured);
+        Ok(())
+    }
+
+    /// Rotating refresh, on the disk before it is answered.
+    async fn refreshes(&mut self, hello: &Running, server: &Running) -> Told<()> {
+        let mut works = refresh::deal(&self.many.stock.refreshes, REFRESHING);
+        let (mut bare, mut ours) = (Vec::new(), Vec::new());
+        for round in 0..=self.scale.rounds {
+            eprintln!("refresh: round {round} of {}", self.scale.rounds);
+            let same = Same::times(works.len(), &http::get("/", ""), 200);
+            let (yardstick, _) = measure(hello, same, self.scale.stretch, None).await?;
+            let (stretch, back) = measure(server, works, self.scale.stretch, None).await?;
+            works = back;
+            if round > 0 {
+                bare.push(yardstick);
+                ours.push(stretch);
+            }
+        }
+        self.report.fault("refreshes that were refused", works.iter().map(|one| one.refused).sum());
+        let rounds = ratios(&ours, &bare, |one| one.cpu);
+        self.report.row("refresh, rotating: CPU", "x hello", Goal::AtMost(8.0), rounds, absolute(&ours));
+        Ok(())
+    }
+
+    /// Ranges of a local file, with nginx in alternation.
+    async fn bytes(&mut self, server: &Running, nginx: Option<&Path>) -> Told<()> {
+        let bearer = self.many.stock.new_bearers.last().ok_or("no access tokens")?;
+        let path = ranges::media_path(server.addr, bearer).await?;
+        let beside = match nginx::find(nginx) {
+            Some(program) => Some(nginx::start(&program, &self.cores, &self.starter.folder, &self.work).await?),
+            None => {
+                self.report.skip("byte ranges against nginx, which is not installed");
+                None
+            }
+        };
+        let (mut ours, mut theirs, mut wrong) = (Vec::new(), Vec::new(), 0);
+        for round in 0..=self.scale.rounds {
+            eprintln!("ranges: round {round} of {}", self.scale.rounds);
+            let works = ranges::seeking(&path, self.scale.file, CONNECTIONS, round);
+            let (stretch, back) = measure(server, works, self.scale.stretch, None).await?;
+            wrong += back.iter().map(|one| one.wrong).sum::<u64>();
+            ours.extend((round > 0).then_some(stretch));
+            if let Some(nginx) = &beside {
+                let works = ranges::seeking(&format!("/{}", ranges::NAME), self.scale.file, CONNECTIONS, round);
+                let (stretch, _) = measure(nginx, works, self.scale.stretch, None).await?;
+                theirs.extend((round > 0).then_some(stretch));
+            }
+        }
+        self.report.fault("pieces of a file that were not the piece", wrong);
+        if theirs.is_empty() {
+            let rounds = ours.iter().map(|one| one.rate).collect();
+            self.report.row("64 KiB ranges", "/s", Goal::None, rounds, absolute(&ours));
+        } else {
+            let measured = format!("{}; nginx: {}", absolute(&ours), absolute(&theirs));
+            let rounds = ratios(&ours, &theirs, |one| one.rate);
+            self.report.row("64 KiB ranges: rate", "x nginx", Goal::AtLeast(0.9), rounds, measured);
+        }
+        Ok(())
+    }
+
+    /// Logins on all cores beside the bare hash, and the gate while many log in.
+    async fn logins(&mut self, cookies: &Arc<Pool>) -> Told<()> {
+        let server = self.starter.ready(&self.cores, &self.many.data, On::All).await?;
+        let (stock, queue, length) = (self.many.stock.clone(), Queue::default(), self.scale.logins);
+        let connections = 2 * self.cores.count() + 2;
+        let (mut bare, mut rates, mut quiet, mut storm, mut refused) = (vec![], vec![], vec![], vec![], 0);
+        for round in 0..self.scale.rounds {
+            eprintln!("login: round {} of {}", round + 1, self.scale.rounds);
+            bare.push(login::bare_rate(&self.cores, length)?);
+            let (tally, works) = drive(server.addr, queue.logins(&stock, connections), length, None).await?;
+            rates.push(tally.rate());
+            refused += works.iter().map(|one| one.refused).sum::<u64>();
+            let knocking = |part| cookies.knocking(PACED, 200 + 2 * round + part, true);
+            quiet.push(drive(server.addr, knocking(0), length, Some(PACE)).await?.0.p99());
+            let logins = tokio::spawn(drive(server.addr, queue.logins(&stock, connections), length, None));
+            storm.push(drive(server.addr, knocking(1), length, Some(PACE)).await?.0.p99());
+            refused += logins.await??.1.iter().map(|one| one.refused).sum::<u64>();
+        }
+        server.end().await?;
+        self.report.fault("logins that were refused", refused);
+        let measured = format!("{:.1} logins/s, {:.1} bare hashes/s", median(&rates), median(&bare));
+        let rounds = rates.iter().zip(&bare).map(|(ours, bare)| ours / bare).collect();
+        self.report.row("password login: rate on all cores", "x the bare hash", Goal::AtLeast(0.97), rounds, measured);
+        let measured = format!("quiet {:.0} µs, storm {:.0} µs, at 1,000/s", median(&quiet), median(&storm));
+        let rounds = storm.iter().zip(&quiet).map(|(storm, quiet)| storm / quiet).collect();
+        self.report.row("gate in a storm of logins: p99", "x quiet", Goal::AtMost(5.0), rounds, measured);
+        Ok(())
+    }
+
+    async fn starts(&mut self) -> Told<()> {
+        let (mut first, mut few, mut many) = (Vec::new(), Vec::new(), Vec::new());
+        let of = |house: &House| house.stock.cookies.last().cloned().ok_or("no cookies");
+        let (new, live) = (self.work.join("new"), self.many.stock.new_cookies.last().ok_or("no cookies")?);
+        for _ in 0..self.scale.rounds {
+            first.push(self.starter.first_boot(&self.cores, &new).await?);
+            few.push(self.starter.later_start(&self.cores, &self.few.data, &of(&self.few)?).await?);
+            many.push(self.starter.later_start(&self.cores, &self.many.data, live).await?);
+        }
+        for (work, most, rounds) in [
+            ("first boot to the first 200".to_owned(), 1_000.0, first),
+            (format!("later start to the first 200, {} sessions", self.scale.few), 50.0, few),
+            (format!("later start to the first 200, {} sessions", self.scale.sessions), 3_000.0, many),
+        ] {
+            let measured = format!("{:.0} ms", median(&rounds));
+            self.report.row(&work, "ms", Goal::AtMost(most), rounds, measured);
+        }
+        Ok(())
+    }
+
+    async fn memory(&mut self) -> Told<()> {
+        let rest = self.scale.rest;
+        let idle = memory::idle(&self.starter, &self.cores, &self.few.data, &self.few.stock, rest).await?;
+        let measured = format!("{} s after the last login", rest.as_secs());
+        self.report.row("idle resident memory", "MB", Goal::AtMost(25.0), vec![idle], measured);
+        let cookies = &self.many.stock.new_cookies;
+        let each = memory::per_session(&self.starter, &self.cores, &self.many.data, cookies).await?;
+        let measured = format!("over {} sessions, resident memory of the whole server", cookies.len() / 2);
+        self.report.row("live session in memory", "bytes", Goal::AtMost(300.0), vec![each], measured);
+        Ok(())
+    }
+}

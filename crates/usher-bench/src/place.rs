@@ -1,0 +1,43 @@
+//! An installation, made as the server makes it, and the server's configuration for the bench.
+
+use crate::Told;
+use std::path::Path;
+use std::sync::Arc;
+use usher::config::{Config, Overrides, Strings};
+use usher::datadir::{DataDir, KeySource, Modes};
+use usher::seal::Vault;
+use usher::secret::Rng;
+use usher::time::Clock;
+use usher::{App, Surroundings, installation, schema};
+use usher_db::{DatabaseUrl, Db};
+
+/// The issuer of every token, whatever port a run is given.
+const PUBLIC_URL: &str = "http://localhost:8080";
+
+/// The configuration of every server that is measured: what a new installation has, with one folder.
+pub fn configuration(listen: std::net::SocketAddr, folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "[server]\nlisten = \"{listen}\"\nops_listen = \"off\"\npublic_url = \"{PUBLIC_URL}\"\n\n\
+         [[bucket]]\nname = \"media\"\npath = \"{folder}\"\n"
+    )
+}
+
+/// What a new installation is configured with, and our issuer.
+pub fn standard() -> Told<Config> {
+    let flags = Overrides { public_url: Some(PUBLIC_URL.to_owned()), ..Overrides::default() };
+    Ok(Config::load(None, &Strings::new(), &flags)?)
+}
+
+/// Makes the installation in `data`. The server opens it afterwards with its own checks.
+pub async fn open(data: &Path, config: Config) -> Told<Arc<App>> {
+    let data = DataDir::open(data, Modes::Checked)?;
+    let rng = Arc::new(Rng::os());
+    let new = std::fs::metadata(data.database()).map_or(true, |found| found.len() == 0);
+    let key = data.master_key(&KeySource::DataDirectory, new, &rng)?;
+    let db = Db::open(&DatabaseUrl::Sqlite(data.database()), schema::MIGRATIONS).await?;
+    let around = Surroundings { db, vault: Vault::new(&key), clock: Clock::System, rng };
+    let app = App::build(config, around).await?;
+    installation::keep_master_key_name(&app.db, &app.vault).await?;
+    Ok(app)
+}
