@@ -248,3 +248,14 @@ async fn a_personal_token_has_no_session_to_keep_data_with() {
     let script = app.anonymous().bearing(made["secret"].as_str().unwrap());
     assert_eq!(put(&script, "k", json!(1)).await.status, StatusCode::UNAUTHORIZED);
 }
+
+#[tokio::test]
+async fn the_description_names_the_key_as_a_parameter_and_not_as_the_router_does() {
+    let app = TestApp::new().await;
+    let document = app.anonymous().get("/openapi.json").await.json();
+    let route = &document["paths"]["/api/v1/session/data/{key}"];
+    for method in ["get", "put", "delete"] {
+        assert_eq!(route[method]["parameters"][0]["name"], "key", "{method}");
+    }
+    assert!(!document.to_string().contains("{*"));
+}
