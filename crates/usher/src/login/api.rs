@@ -172,6 +172,8 @@ fn tokens(
     audience: &Audience,
     refresh_token: Option<String>,
 ) -> Result<Tokens, Failure> {
+    // An app's API knows nothing of a password that must be chosen first, so until then no token is for it.
+    let audience = if caller.rights.must_change { &Audience::Own } else { audience };
     Ok(Tokens {
         access_token: tokens::access(cx, caller, audience)?,
         token_type: "Bearer",

@@ -292,12 +292,15 @@ pub async fn reset_password(cx: &Cx, token: &str, password: String) -> Result<Ac
             return Ok(Err(LinkError::Unusable));
         };
         let Some(account) = link.account else { return Ok(Err(LinkError::Unusable)) };
+        let Some(owner) = accounts::hold(tx, account).await? else { return Ok(Err(LinkError::Unusable)) };
         if accounts::set_password(tx, account, &password, false, now).await?.is_err() {
             return Ok(Err(LinkError::Unusable));
         }
         sessions::end(tx, Which::All(account), EndReason::PasswordChanged, now).await?;
         // Another reset link may be in the hands of whoever made the reset necessary.
         store::revoke_links_of(tx, account, now).await?;
+        // The wait that guesses brought upon the old password is not for the new one.
+        super::throttle::forgive(tx, &owner.username).await?;
         used.clone().of(account).target(link.id).record(tx).await?;
         changed.clone().of(account).record(tx).await?;
         Ok(Ok(account))
