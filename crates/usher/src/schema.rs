@@ -14,15 +14,15 @@ pub static MIGRATIONS: &[Migration] = &[
 /// Every statement of the house.
 pub fn statements() -> Vec<&'static Statement> {
     [
-        crate::accounts::store::STATEMENTS,
-        crate::accounts::store::groups::STATEMENTS,
-        crate::audit::store::STATEMENTS,
+        crate::accounts::STATEMENTS,
+        crate::accounts::GROUP_STATEMENTS,
+        crate::audit::STATEMENTS,
         crate::installation::STATEMENTS,
-        crate::login::store::STATEMENTS,
-        crate::media::store::STATEMENTS,
-        crate::sessions::store::STATEMENTS,
-        crate::sessions::store::data::STATEMENTS,
-        crate::tokens::store::STATEMENTS,
+        crate::login::STATEMENTS,
+        crate::media::STATEMENTS,
+        crate::sessions::STATEMENTS,
+        crate::sessions::DATA_STATEMENTS,
+        crate::tokens::STATEMENTS,
     ]
     .concat()
 }

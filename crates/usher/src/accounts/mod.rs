@@ -15,10 +15,14 @@ pub mod hot;
 pub mod pages;
 pub mod policy;
 pub mod profile;
-pub mod store;
+mod store;
 pub mod username;
 
-pub use store::{buckets_of, find, find_by_key, groups_of, key_of, list, set_display_name};
+pub use store::groups::STATEMENTS as GROUP_STATEMENTS;
+pub use store::{
+    Credential, STATEMENTS, buckets_of, find, find_by_key, find_credential, find_credential_of, groups_of, key_of,
+    list, logged_in, rehash, set_display_name,
+};
 
 use crate::id::{AccountId, GroupId};
 use crate::time::Time;

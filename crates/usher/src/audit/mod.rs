@@ -4,9 +4,9 @@
 //! its event nor an event without its act; events are never changed, only removed when their retention ends.
 //! Refuses: secrets. An event names things by their public ids.
 
-pub mod store;
+mod store;
 
-pub use store::list;
+pub use store::{STATEMENTS, list};
 
 use crate::cx::Cx;
 use crate::id::{AccountId, EventId, SessionId};

@@ -52,6 +52,8 @@ pub enum Door {
     Location,
     /// A fresh access token for an app's origin. Cookie only.
     AppToken,
+    /// The way out. A session's cookie or access token, whatever has changed of its account meanwhile.
+    Leave,
 }
 
 impl Door {
@@ -60,7 +62,7 @@ impl Door {
         use Credential::{Access, Cookie, Media, Personal};
         match self {
             Door::Page | Door::AdminPage | Door::PasswordPage | Door::AppToken => matches!(kind, Cookie),
-            Door::Own | Door::OwnPassword => matches!(kind, Cookie | Access),
+            Door::Own | Door::OwnPassword | Door::Leave => matches!(kind, Cookie | Access),
             Door::Profile | Door::Library | Door::Admin => matches!(kind, Cookie | Access | Personal),
             Door::Location => matches!(kind, Cookie | Access | Media),
         }
@@ -181,7 +183,7 @@ pub async fn admit(cx: &Cx, shown: Shown<'_>, door: Door) -> Result<Caller, Refu
     if caller.rights.disabled() {
         return Err(Refusal::Ended);
     }
-    if caller.rights.must_change && !matches!(door, Door::PasswordPage | Door::OwnPassword) {
+    if caller.rights.must_change && !matches!(door, Door::PasswordPage | Door::OwnPassword | Door::Leave) {
         return Err(Refusal::PasswordChangeRequired);
     }
     if door.admins_only() && !caller.rights.admin() {
@@ -222,7 +224,7 @@ async fn by_bearer(cx: &Cx, token: &str, door: Door) -> Result<Caller, Refusal> 
     let session: SessionId = claims.sid.as_deref().and_then(|sid| sid.parse().ok()).ok_or(Refusal::Invalid)?;
     let live = live_session(cx, session).await?;
     let rights = rights(cx, live.account).await?;
-    if i64::try_from(claims.ver) != Ok(rights.ver) && kind == Credential::Access {
+    if i64::try_from(claims.ver) != Ok(rights.ver) && kind == Credential::Access && door != Door::Leave {
         return Err(Refusal::Outdated);
     }
     cx.app.sessions.used(&live, cx.now);
@@ -282,7 +284,8 @@ pub async fn admit_grant(cx: &Cx, grant: u64) -> Result<Arc<Rights>, Refusal> {
         },
     };
     let rights = rights(cx, account).await?;
-    if rights.disabled() { Err(Refusal::Ended) } else { Ok(rights) }
+    // Whoever must choose a new password first gets nothing else until then, by an older link neither.
+    if rights.disabled() || rights.must_change { Err(Refusal::Ended) } else { Ok(rights) }
 }
 
 /// What a session that was just begun looks like from inside: for answers that follow a login.

@@ -135,6 +135,7 @@ async fn ended_sessions(cx: &Cx, limit: u32) -> Done {
 
 async fn tombstones(cx: &Cx, _: u32) -> Done {
     cx.app.sessions.drop_tombstones(cx.now);
+    cx.app.personal.drop_tombstones(cx.now);
     Ok(0)
 }
 

@@ -239,6 +239,7 @@ pub struct Logout {
 #[utoipa::path(post, path = "/api/v1/logout", tag = "session", request_body = Logout, security((), ("cookie" = []), ("bearer" = [])), responses(
     (status = 204, description = "The session is over, or was before"),
     (status = 400, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
+    (status = 401, description = "The access token has expired, and its session may still live: refresh it first", body = Problem, content_type = "application/problem+json"),
     (status = 403, description = "The request came from another site", body = Problem, content_type = "application/problem+json"),
     (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
     (status = 415, description = "The body is not sent as JSON", body = Problem, content_type = "application/problem+json"),
@@ -248,10 +249,10 @@ pub async fn logout(cx: Cx, headers: HeaderMap, body: Option<Json<Logout>>) -> R
     let token = body.and_then(|Json(body)| body.refresh_token);
     let session = match token.and_then(|token| refresh::read(&cx.app.macs.refresh, &token)) {
         Some(presented) => Some(presented.session),
-        // An account that must choose a new password may still leave, by cookie or by token.
-        None => match extract::admit(&cx, &headers, Door::OwnPassword).await {
+        None => match extract::admit(&cx, &headers, Door::Leave).await {
             Ok(caller) => caller.session(),
-            Err(gate::Refusal::Unavailable) => return Err(gate::Refusal::Unavailable.into()),
+            // Neither may read as a logout: the session behind it can still be live.
+            Err(refusal @ (gate::Refusal::Unavailable | gate::Refusal::Expired)) => return Err(refusal.into()),
             Err(_) => None,
         },
     };

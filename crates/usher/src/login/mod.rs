@@ -11,7 +11,8 @@ pub mod api;
 pub mod floor;
 pub mod links;
 pub mod pages;
-pub mod store;
+mod store;
+pub use store::STATEMENTS;
 pub mod throttle;
 
 use crate::accounts::hasher::Verdict;
@@ -103,7 +104,7 @@ async fn judge(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginError> {
     let subjects = throttle::Subjects::of(name.as_deref().unwrap_or(&attempt.username), cx.request.address);
     let ticket = throttle::admit(cx, &subjects).await?;
     let credential = match &name {
-        Some(key) => accounts::store::find_credential(&cx.app.db, key).await?,
+        Some(key) => accounts::find_credential(&cx.app.db, key).await?,
         None => None,
     };
     let encoded = credential.as_ref().and_then(|credential| credential.encoded.as_deref());
@@ -128,7 +129,7 @@ async fn judge(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginError> {
     let (account, version) = (credential.account, credential.version);
     let begun = cx
         .write("login.begin", async move |tx| {
-            if !accounts::store::logged_in(tx, account, version, now).await? {
+            if !accounts::logged_in(tx, account, version, now).await? {
                 return Ok(false);
             }
             sessions::start(tx, &new, most, now).await?;
@@ -184,9 +185,8 @@ async fn refuse(
 fn rehash_later(cx: Cx, account: AccountId, version: i64, password: Zeroizing<String>) {
     tokio::spawn(async move {
         let Ok(encoded) = cx.app.hasher.hash(password).await else { return };
-        let done = cx
-            .write("login.rehash", async move |tx| accounts::store::rehash(tx, account, version, &encoded).await)
-            .await;
+        let done =
+            cx.write("login.rehash", async move |tx| accounts::rehash(tx, account, version, &encoded).await).await;
         if let Err(error) = done {
             tracing::warn!(%error, "an older password hash could not be renewed; the next login tries again");
         }
@@ -253,7 +253,7 @@ pub async fn prove_password(cx: &Cx, account: AccountId, password: Zeroizing<Str
 
 /// Which version of the account's password `password` is; `None` when it is wrong.
 async fn prove(cx: &Cx, account: AccountId, password: Zeroizing<String>) -> Result<Option<i64>, LoginError> {
-    let Some(credential) = accounts::store::find_credential_of(&cx.app.db, account).await? else { return Ok(None) };
+    let Some(credential) = accounts::find_credential_of(&cx.app.db, account).await? else { return Ok(None) };
     let key = username::lookup_key(&credential.username).unwrap_or_default();
     let subjects = throttle::Subjects::of(&key, cx.request.address);
     let ticket = throttle::admit(cx, &subjects).await?;

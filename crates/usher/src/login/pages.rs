@@ -309,7 +309,7 @@ pub async fn reset_page(cx: Cx, headers: HeaderMap) -> Result<Response, Failure>
 async fn reset_state(cx: &Cx, headers: &HeaderMap, problems: Problems) -> Result<ResetState, Failure> {
     let Some((_, link)) = carried(cx, headers, LinkKind::Reset).await? else { return Ok(ResetState::NoLink) };
     let Some(account) = link.account else { return Ok(ResetState::NoLink) };
-    let account = accounts::store::find(&cx.app.db, account).await?;
+    let account = accounts::find(&cx.app.db, account).await?;
     Ok(account.map_or(ResetState::NoLink, |account| ResetState::Form { username: account.username, problems }))
 }
 
@@ -349,7 +349,7 @@ pub async fn logout_page(cx: Cx, headers: HeaderMap) -> Response {
 
 /// Ends the session of this browser, if there is one.
 pub async fn logout(cx: Cx, headers: HeaderMap) -> Result<Response, Failure> {
-    match extract::admit(&cx, &headers, Door::PasswordPage).await {
+    match extract::admit(&cx, &headers, Door::Leave).await {
         Ok(caller) => {
             if let Some(session) = caller.session() {
                 api::end_own(&cx.admitted(caller), session).await?;

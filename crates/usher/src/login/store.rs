@@ -23,8 +23,6 @@ statements! {
     // The guard makes it single-use: of several that come at once, one finds it unused.
     SPEND_LINK: Write = "UPDATE links SET used_at = $3 WHERE kind = $1 AND digest = $2 AND used_at IS NULL \
         AND revoked_at IS NULL AND expires_at > $3 RETURNING id, kind, account_id, note, made_at, expires_at";
-    LIST_LINKS: Scan = "SELECT id, kind, account_id, note, made_at, expires_at FROM links \
-        WHERE kind = $1 AND used_at IS NULL AND revoked_at IS NULL AND expires_at > $2 ORDER BY id DESC LIMIT 500";
     LIST_INVITES: Scan = "SELECT id, note, made_by, made_at, expires_at, used_at, account_id, revoked_at FROM links \
         WHERE kind = 'invite' ORDER BY id DESC LIMIT $1";
     USED_BY: Write = "UPDATE links SET account_id = $2 WHERE id = $1";
@@ -116,11 +114,6 @@ pub(super) async fn find_link(db: &Db, kind: Kind, digest: &Digest, now: Time) -
 
 pub(super) async fn spend_link(tx: &mut Tx, kind: Kind, digest: &Digest, now: Time) -> Result<Option<Link>, Error> {
     tx.one(&SPEND_LINK, args![kind.word(), *digest, now]).await?.as_ref().map(link).transpose()
-}
-
-/// The links of a kind that can still be used, newest first.
-pub async fn list_links(db: &Db, kind: Kind, now: Time) -> Result<Vec<Link>, Error> {
-    db.all(&LIST_LINKS, args![kind.word(), now]).await?.iter().map(link).collect()
 }
 
 /// Notes whose account a link made.

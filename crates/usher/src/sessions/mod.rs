@@ -17,10 +17,11 @@ pub mod hot;
 pub mod own;
 pub mod proof;
 pub mod refresh;
-pub mod store;
+mod store;
 
 pub use proof::{Proof, Renewal};
-pub use store::{find, list_live};
+pub use store::data::STATEMENTS as DATA_STATEMENTS;
+pub use store::{STATEMENTS, find, list_live};
 
 use crate::cx::Cx;
 use crate::id::{AccountId, SessionId};

@@ -18,7 +18,8 @@ pub mod mint;
 pub mod personal;
 pub mod ring;
 mod sign;
-pub mod store;
+mod store;
+pub use store::STATEMENTS;
 
 pub use keys::{KeyFailure, SigningKey};
 pub use mint::{Audience, access, media};

@@ -8,10 +8,11 @@ use crate::cx::Cx;
 use crate::id::{AccountId, PersonalTokenId};
 use crate::secret::{Digest, Kind, Plain};
 use crate::time::Time;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 use usher_db::{Change, Error, Tx};
 
 /// The feed topic of revoked tokens. Key: token id. Body: its media grant.
@@ -73,36 +74,57 @@ pub struct PersonalToken {
     pub last_used_at: Option<Time>,
 }
 
+/// How long a revocation is remembered: longer than any read that began before it can take.
+const TOMBSTONE: Duration = Duration::from_secs(600);
+
 /// Personal tokens in memory.
 #[derive(Default)]
 pub struct Personal {
-    by_digest: RwLock<HashMap<Digest, Arc<PersonalToken>>>,
-    revoked: RwLock<HashSet<PersonalTokenId>>,
+    known: RwLock<Known>,
+    revoked: RwLock<HashMap<PersonalTokenId, Time>>,
     uses: Mutex<HashMap<PersonalTokenId, Time>>,
+}
+
+/// Live tokens, by what a script shows and by what a media URL stands on.
+#[derive(Default)]
+struct Known {
+    by_digest: HashMap<Digest, Arc<PersonalToken>>,
+    by_grant: HashMap<u64, Arc<PersonalToken>>,
 }
 
 impl Personal {
     /// Takes in a revocation that was committed. Returns the media grant whose transfers must stop.
     pub fn apply(&self, change: &Change) -> Option<u64> {
         if let Ok(id) = change.key.parse::<PersonalTokenId>() {
-            self.revoked.write().unwrap_or_else(PoisonError::into_inner).insert(id);
-            self.by_digest.write().unwrap_or_else(PoisonError::into_inner).retain(|_, token| token.id != id);
+            let until = Time(change.at) + TOMBSTONE;
+            self.revoked.write().unwrap_or_else(PoisonError::into_inner).insert(id, until);
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            known.by_digest.retain(|_, token| token.id != id);
+            known.by_grant.retain(|_, token| token.id != id);
         }
         change.body.parse().ok()
     }
 
-    fn remember(&self, digest: Digest, token: PersonalToken) -> Option<Arc<PersonalToken>> {
-        let mut known = self.by_digest.write().unwrap_or_else(PoisonError::into_inner);
+    fn remember(&self, digest: Option<Digest>, token: PersonalToken) -> Option<Arc<PersonalToken>> {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         // Looked at under the lock that a revocation takes: a row read before it is not put back after it.
-        if self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains(&token.id) {
+        if self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains_key(&token.id) {
             return None;
         }
-        if known.len() >= CAPACITY {
-            known.clear();
+        if known.by_grant.len() >= CAPACITY {
+            *known = Known::default();
         }
         let token = Arc::new(token);
-        known.insert(digest, token.clone());
+        if let Some(digest) = digest {
+            known.by_digest.insert(digest, token.clone());
+        }
+        known.by_grant.insert(token.grant, token.clone());
         Some(token)
+    }
+
+    /// Drops revocations that no reader can need any more.
+    pub fn drop_tombstones(&self, now: Time) {
+        self.revoked.write().unwrap_or_else(PoisonError::into_inner).retain(|_, until| now < *until);
     }
 
     /// The last use that is not written down yet.
@@ -130,11 +152,11 @@ pub async fn look_up(cx: &Cx, token: &str) -> Result<Option<Arc<PersonalToken>>,
     let Ok(secret) = Plain::parse(Kind::Personal, token) else { return Ok(None) };
     let digest = secret.digest();
     let personal = &cx.app.personal;
-    let known = personal.by_digest.read().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
+    let known = personal.known.read().unwrap_or_else(PoisonError::into_inner).by_digest.get(&digest).cloned();
     let found = match known {
         Some(token) => Some(token),
         None => match store::find_personal(&cx.app.db, &digest).await? {
-            Some(token) => personal.remember(digest, token),
+            Some(token) => personal.remember(Some(digest), token),
             None => None,
         },
     };
@@ -145,10 +167,16 @@ pub async fn look_up(cx: &Cx, token: &str) -> Result<Option<Arc<PersonalToken>>,
 }
 
 /// The live token whose media grant this is.
-pub async fn by_grant(cx: &Cx, grant: u64) -> Result<Option<PersonalToken>, Error> {
-    let found = store::find_personal_by_grant(&cx.app.db, grant).await?;
-    let revoked = cx.app.personal.revoked.read().unwrap_or_else(PoisonError::into_inner);
-    Ok(found.filter(|token| !revoked.contains(&token.id)))
+pub async fn by_grant(cx: &Cx, grant: u64) -> Result<Option<Arc<PersonalToken>>, Error> {
+    let personal = &cx.app.personal;
+    let known = personal.known.read().unwrap_or_else(PoisonError::into_inner).by_grant.get(&grant).cloned();
+    match known {
+        Some(token) => Ok(Some(token)),
+        None => {
+            let found = store::find_personal_by_grant(&cx.app.db, grant).await?;
+            Ok(found.and_then(|token| personal.remember(None, token)))
+        }
+    }
 }
 
 /// A token that is about to exist.

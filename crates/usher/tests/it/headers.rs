@@ -509,7 +509,7 @@ async fn an_address_is_believed_from_a_trusted_proxy_only() {
         assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(answer.json()["account"]["username"], "alice");
         let session: String = answer.json()["session"]["id"].as_str().unwrap().to_owned();
-        let listed = usher::sessions::store::list_live(&app.app.db, id).await.unwrap();
+        let listed = usher::sessions::list_live(&app.app.db, id).await.unwrap();
         let session = listed.into_iter().find(|one| one.id.to_string() == session).unwrap();
         assert_eq!(session.address, recorded, "{peer} {headers:?}");
     }

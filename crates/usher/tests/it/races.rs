@@ -111,7 +111,7 @@ async fn of_32_logouts_at_once_one_ends_the_session_and_all_are_answered() {
 
 async fn events(app: &TestApp, event: &str, account: AccountId) -> usize {
     let filter = usher::audit::Filter { event: Some(event.to_owned()), account: Some(account), ..Default::default() };
-    usher::audit::store::list(&app.app.db, &filter, 1_000).await.unwrap().len()
+    usher::audit::list(&app.app.db, &filter, 1_000).await.unwrap().len()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -127,7 +127,7 @@ async fn an_account_never_has_more_sessions_than_it_may() {
         }
     })
     .await;
-    assert_eq!(sessions::store::list_live(&app.app.db, id).await.unwrap().len(), 3);
+    assert_eq!(sessions::list_live(&app.app.db, id).await.unwrap().len(), 3);
     let mut usable = 0;
     for browser in browsers {
         usable += usize::from(browser.get("/login").await.status == StatusCode::SEE_OTHER);
@@ -149,7 +149,7 @@ async fn of_32_who_hold_one_link_one_gets_an_account() {
         })
         .await;
         assert_eq!(made.into_iter().filter(|made| *made).count(), 1, "{kind:?}");
-        let listed = accounts::store::list(&app.app.db, "", "", 100).await.unwrap();
+        let listed = accounts::list(&app.app.db, "", "", 100).await.unwrap();
         assert_eq!(listed.len(), 1, "{kind:?}: an account without a link stayed");
     }
 }
@@ -353,7 +353,7 @@ async fn no_login_with_the_old_password_commits_after_the_change() {
         }
     })
     .await;
-    assert_eq!(sessions::store::list_live(&app.app.db, id).await.unwrap().len(), 0);
+    assert_eq!(sessions::list_live(&app.app.db, id).await.unwrap().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -386,5 +386,5 @@ async fn no_login_begins_after_the_account_was_shut_out() {
         }
     })
     .await;
-    assert_eq!(sessions::store::list_live(&app.app.db, id).await.unwrap().len(), 0);
+    assert_eq!(sessions::list_live(&app.app.db, id).await.unwrap().len(), 0);
 }

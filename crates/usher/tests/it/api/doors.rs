@@ -27,7 +27,7 @@ async fn the_setup_link_makes_the_first_admin_once() {
     assert!(browser.get("/setup").await.text().contains("password2"));
     let fields = [("username", "alice"), ("password", PASSWORD), ("password2", PASSWORD)];
     assert_eq!(browser.form("/setup", &fields).await.header("location"), "/library");
-    let id = accounts::store::find_by_key(&app.app.db, "alice").await.unwrap().unwrap();
+    let id = accounts::find_by_key(&app.app.db, "alice").await.unwrap().unwrap();
     assert_eq!(id.role, Role::Admin);
     let second = app.browser();
     second.get(&path).await;

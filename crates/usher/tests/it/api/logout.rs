@@ -40,6 +40,21 @@ async fn a_get_of_logout_changes_nothing() {
 }
 
 #[tokio::test]
+async fn whoever_holds_an_outdated_token_may_leave_and_an_expired_one_says_so() {
+    let app = TestApp::new().await;
+    let id = app.account("alice", Role::User).await;
+    let program = app.program("alice").await;
+    let now = app.clock.now();
+    app.cx().write("test", async move |tx| usher::accounts::raise(tx, id, now).await).await.unwrap();
+    assert_eq!(program.get("/api/v1/me").await.code(), "token_outdated");
+    assert_eq!(program.post("/api/v1/logout", json!({})).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(program.get("/api/v1/me").await.code(), "session_ended");
+    let late = app.program("alice").await;
+    app.advance(std::time::Duration::from_secs(601));
+    assert_eq!(late.post("/api/v1/logout", json!({})).await.code(), "token_expired");
+}
+
+#[tokio::test]
 async fn a_program_may_log_out_by_its_refresh_token_alone() {
     let app = TestApp::new().await;
     app.account("alice", Role::User).await;

@@ -37,7 +37,7 @@ async fn demand_change(app: &TestApp, name: &str) -> Actor {
 
 async fn seen(app: &TestApp, event: &str) -> usize {
     let filter = audit::Filter { event: Some(event.to_owned()), ..audit::Filter::default() };
-    audit::store::list(&app.app.db, &filter, 100).await.unwrap().len()
+    audit::list(&app.app.db, &filter, 100).await.unwrap().len()
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod backup;
+mod crash;
 mod demo;
 mod ending;
 mod refusals;
