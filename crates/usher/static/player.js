@@ -93,7 +93,13 @@ addEventListener("pagehide", save);
 // ---- What the browser cannot play --------------------------------------------------------------
 
 function cannotPlay() {
-  if (trouble) trouble.hidden = false;
+  if (trouble) {
+    trouble.hidden = false;
+    // What was a guess is known now.
+    trouble.querySelector("h2").textContent = "Your browser cannot play this";
+  }
+  // A player that holds nothing is only in the way. One that still sounds stays.
+  if (player.error) player.parentElement.hidden = true;
   say("Your browser cannot play this file.");
 }
 

@@ -1,14 +1,12 @@
 //! The library in a real browser: find a song, play it, seek in it, and be shown out of it.
 
+use super::person::{look, until, value};
 use crate::support::app::PASSWORD;
 use crate::support::browser::{Browser, Scheme, Screen};
-use crate::support::server::{PATIENCE, Server};
+use crate::support::server::Server;
 use crate::support::shelf::Shelf;
 use fantoccini::Locator;
-use serde_json::Value;
-use std::path::Path;
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
 use usher::accounts::{Buckets, Role};
 
 /// A quiet tone of so many seconds: 8 bits, 8 kHz, one channel (RIFF WAVE, PCM).
@@ -33,30 +31,6 @@ fn picture() -> Vec<u8> {
     bmp.extend([0; 24]);
     bmp.extend([90, 60, 160].repeat(64 * 64));
     bmp
-}
-
-async fn value(browser: &Browser, script: &str) -> Value {
-    browser.page.execute(&format!("return {script}"), Vec::new()).await.unwrap()
-}
-
-/// Waits until the page says so.
-async fn until(browser: &Browser, script: &str) {
-    let met = async {
-        while value(browser, script).await != Value::Bool(true) {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    if timeout(PATIENCE, met).await.is_err() {
-        let (at, text) = (value(browser, "location.href").await, value(browser, "document.body.innerText").await);
-        panic!("never: {script}\nat {at}: {text}");
-    }
-}
-
-/// Keeps what is on the screen, where somebody wants to look at it.
-async fn look(browser: &Browser, name: &str) {
-    if let Some(folder) = option_env!("USHER_SCREENSHOTS") {
-        browser.screenshot(&Path::new(folder).join(format!("{name}.png"))).await;
-    }
 }
 
 async fn follow(browser: &Browser, text: &str) {
