@@ -42,6 +42,7 @@ use crate::config::Config;
 use crate::seal::Vault;
 use crate::secret::Rng;
 use crate::time::Clock;
+use crate::tokens::live::Identity;
 use std::sync::Arc;
 use usher_db::{Change, Db};
 
@@ -117,9 +118,9 @@ impl App {
     pub async fn build(config: Config, around: Surroundings) -> Result<Arc<App>, BuildError> {
         let Surroundings { db, vault, clock, rng } = around;
         let now = clock.now();
-        let issuer = issuer(&config);
+        let identity = identity(&config);
         let algorithm = algorithm(config.tokens.algorithm);
-        let keys = tokens::live::Keys::load(&db, &vault, &rng, issuer, algorithm, now).await?;
+        let keys = tokens::live::Keys::load(&db, &vault, &rng, identity, algorithm, now).await?;
         let (macs, media_keys) = tokens::live::load_macs(&db, &vault, &rng, now).await?;
         let app = Arc::new(App {
             hasher: hasher(&config, rng.clone())?,
@@ -203,11 +204,12 @@ fn policy(config: &Config) -> Result<Policy, BuildError> {
 }
 
 /// Who issues tokens: the public address, or this machine's own while it has none.
-fn issuer(config: &Config) -> String {
-    match &config.server.public_url {
+fn identity(config: &Config) -> Identity {
+    let issuer = match &config.server.public_url {
         Some(url) => url.to_string(),
         None => format!("http://localhost:{}", config.server.listen.port()),
-    }
+    };
+    Identity { audience: config.tokens.audience.clone().unwrap_or_else(|| issuer.clone()), issuer }
 }
 
 fn algorithm(chosen: config::Algorithm) -> usher_verify::Algorithm {

@@ -135,6 +135,11 @@ impl Entry {
         Entry { account: Some(account), session: Some(session), ..self.clone() }
     }
 
+    /// Who did it, where the act itself is what proves who is there.
+    pub fn by(self, actor: AccountId) -> Entry {
+        Entry { actor: Some(actor), ..self }
+    }
+
     /// Whose account it is about.
     pub fn of(self, account: AccountId) -> Entry {
         Entry { account: Some(account), ..self }

@@ -66,6 +66,7 @@ fn library() -> Router {
         .route("/library", get(media_pages::library))
         .route("/library/", get(|| async { page::onward("/library") }))
         .route("/library/{*path}", get(media_pages::entry))
+        .route("/playlist/{*path}", get(media_pages::playlist))
         .method_not_allowed_fallback(not_like_this)
         .layer(from_fn(page::failures));
     // The player asks for this, and wants an answer it can read rather than a page to log in.

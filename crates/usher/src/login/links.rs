@@ -259,8 +259,8 @@ pub async fn create_account(
         Kind::Invite | Kind::Reset => (Role::User, Buckets::None),
     };
     let new = NewAccount { id, username, password: Some(password), role, buckets, must_change: false };
-    let used = Entry::new(cx, Event::LinkUsed, Outcome::Done).of(id).detail(kind.word());
-    let created = Entry::new(cx, Event::AccountCreated, Outcome::Done).of(id).target(new.username.display());
+    let used = Entry::new(cx, Event::LinkUsed, Outcome::Done).of(id).by(id).detail(kind.word());
+    let created = Entry::new(cx, Event::AccountCreated, Outcome::Done).of(id).by(id).target(new.username.display());
     let now = cx.now;
     cx.write("links.create_account", async move |tx| {
         // The link first: its guarded update is what several holders meet at.

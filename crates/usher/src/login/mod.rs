@@ -123,7 +123,10 @@ async fn judge(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginError> {
     if attempt.refresh {
         session.refresh = Some(refresh::First::draw(&cx.app.rng));
     }
-    let entry = Entry::new(cx, Event::Login, Outcome::Done).about(credential.account, session.id).detail("pwd");
+    let entry = Entry::new(cx, Event::Login, Outcome::Done)
+        .about(credential.account, session.id)
+        .by(credential.account)
+        .detail("pwd");
     let (new, account_key, now) = (session.clone(), subjects.account.clone(), cx.now);
     let most = cx.app.config.sessions.max_per_account;
     let (account, version) = (credential.account, credential.version);

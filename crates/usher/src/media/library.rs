@@ -17,6 +17,11 @@ pub fn renewal(bucket: &str, path: &CanonicalPath) -> String {
     format!("/renew/{}/{}", utf8_percent_encode(bucket, PLAIN), path.encode())
 }
 
+/// The list of one entry by which another player on this device opens a file.
+pub fn playlist(bucket: &str, path: &CanonicalPath) -> String {
+    format!("/playlist/{}/{}", utf8_percent_encode(bucket, PLAIN), path.encode())
+}
+
 /// The API's list of a folder.
 pub fn entries(bucket: &str, folder: &CanonicalPath) -> String {
     format!("/api/v1/buckets/{}/entries?path={}", utf8_percent_encode(bucket, PLAIN), folder.encode())

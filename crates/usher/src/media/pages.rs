@@ -23,7 +23,7 @@ use axum::extract::OriginalUri;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::LOCATION;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -87,6 +87,21 @@ pub async fn renew(Page(cx): Page, OriginalUri(uri): OriginalUri) -> Result<Json
     let path = path.filter(|path| !path.is_folder()).ok_or_else(Failure::not_found)?;
     let kind = super::kind::of_name(path.name().unwrap_or_default()).kind;
     Ok(Json(Renewed { url: api::fresh(&cx, caller, bucket, &path, kind)? }))
+}
+
+/// A list of one entry (M3U) with a fresh media URL: what a browser hands to the player that this device opens such
+/// lists with. Browsers no longer take a player's own scheme in a link.
+pub async fn playlist(Page(cx): Page, OriginalUri(uri): OriginalUri) -> Result<Response, Failure> {
+    let caller = extract::caller(&cx)?;
+    let (bucket, path) = find(&cx, caller, uri.path(), "/playlist/")?;
+    let path = path.filter(|path| !path.is_folder()).ok_or_else(Failure::not_found)?;
+    let kind = super::kind::of_name(path.name().unwrap_or_default()).kind;
+    let url = urls::absolute(&cx, &api::fresh(&cx, caller, bucket, &path, kind)?);
+    // A line break in a name would be a second entry.
+    let name: String = path.name().map(shown).unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
+    let headers =
+        [(CONTENT_TYPE, "audio/x-mpegurl; charset=utf-8"), (CONTENT_DISPOSITION, "attachment; filename=\"play.m3u\"")];
+    Ok((headers, format!("#EXTM3U\n#EXTINF:-1,{name}\n{url}\n")).into_response())
 }
 
 fn find<'a>(
@@ -222,6 +237,7 @@ fn file(cx: &Cx, caller: &Caller, bucket: &Bucket, path: &CanonicalPath, looked:
         crumbs: crumbs(bucket, path),
         size: size(looked.meta.size),
         modified: when(changed, cx.now),
+        playlist: addresses::playlist(&bucket.name, path),
         download: format!("{url}?dl=1"),
         previous: beside(looked.neighbours.previous),
         next: beside(looked.neighbours.next),

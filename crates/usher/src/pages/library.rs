@@ -102,6 +102,8 @@ pub struct FilePage {
     pub viewer: Viewer,
     /// The absolute media URL, for other players. Dies with the session.
     pub url: String,
+    /// The address of a list of one entry, which another player on the device opens.
+    pub playlist: String,
     /// The address that sends the file as a download.
     pub download: String,
     /// The neighbors in the folder.

@@ -233,6 +233,7 @@ fn file(name: &str, kind: EntryKind, viewer: Viewer) -> FilePage {
         modified: when("Nov 20, 2026"),
         viewer,
         url: "http://nas.home.arpa:8080/m/AbCdEfGhIjKlMnOpQrStUvWxYz0123456789/Films/Night%20train.webm".to_owned(),
+        playlist: "/playlist/Films/Night%20train.webm".to_owned(),
         download: "/m/AbCdEf/Films/Night%20train.webm".to_owned(),
         previous: Some(Link::new("Matinee.webm", "/library/Films/Matinee.webm")),
         next: Some(Link::new(HOSTILE, href::library("Films", HOSTILE))),

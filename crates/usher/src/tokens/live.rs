@@ -48,9 +48,18 @@ struct InUse {
     usable_until: Time,
 }
 
+/// As whom this server signs, and as whom it is addressed.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The `iss` of every token.
+    pub issuer: String,
+    /// The `aud` of tokens for this server's own API.
+    pub audience: String,
+}
+
 /// The signing keys in use.
 pub struct Keys {
-    issuer: String,
+    identity: Identity,
     in_use: ArcSwap<InUse>,
     /// Held from reading the rows to putting them in use, so that an older reading is never put over a newer one.
     reading: tokio::sync::Mutex<()>,
@@ -62,7 +71,7 @@ impl Keys {
         db: &Db,
         vault: &Vault,
         rng: &Rng,
-        issuer: String,
+        identity: Identity,
         algorithm: Algorithm,
         now: Time,
     ) -> Result<Keys, KeysError> {
@@ -75,13 +84,18 @@ impl Keys {
                 ring
             }
         };
-        let in_use = ArcSwap::from_pointee(in_use(ring, &issuer, now));
-        Ok(Keys { issuer, in_use, reading: tokio::sync::Mutex::default() })
+        let in_use = ArcSwap::from_pointee(in_use(ring, &identity, now));
+        Ok(Keys { identity, in_use, reading: tokio::sync::Mutex::default() })
     }
 
     /// Who issues: the `iss` of every token.
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        &self.identity.issuer
+    }
+
+    /// For whom tokens are that no app asked for: the `aud` that this server itself demands.
+    pub fn audience(&self) -> &str {
+        &self.identity.audience
     }
 
     /// Verifies a token of this server for this server.
@@ -110,7 +124,7 @@ impl Keys {
         let _reading = self.reading.lock().await;
         let algorithm = self.in_use.load().ring.signing().algorithm();
         if let Some(ring) = read_ring(db, vault, algorithm).await? {
-            self.in_use.store(Arc::new(in_use(ring, &self.issuer, now)));
+            self.in_use.store(Arc::new(in_use(ring, &self.identity, now)));
         }
         Ok(())
     }
@@ -126,7 +140,7 @@ impl Keys {
     }
 }
 
-fn in_use(ring: KeyRing, issuer: &str, now: Time) -> InUse {
+fn in_use(ring: KeyRing, identity: &Identity, now: Time) -> InUse {
     let set = ring.jwks(now);
     let usable_until = ring
         .states()
@@ -138,7 +152,7 @@ fn in_use(ring: KeyRing, issuer: &str, now: Time) -> InUse {
         .unwrap_or(Time(i64::MAX));
     InUse {
         jwks: set.to_jwks(),
-        verifier: CachedVerifier::new(Verifier::new(set, issuer, issuer), CACHED),
+        verifier: CachedVerifier::new(Verifier::new(set, &*identity.issuer, &*identity.audience), CACHED),
         ring,
         usable_until,
     }

@@ -38,7 +38,7 @@ pub fn media(cx: &Cx, caller: &Caller) -> Result<String, SigningFailed> {
 fn claims(cx: &Cx, caller: &Caller, audience: &Audience, life: Duration) -> Claims {
     let rights = &caller.rights;
     let (client, audience) = match audience {
-        Audience::Own => ("usher", cx.app.keys.issuer()),
+        Audience::Own => ("usher", cx.app.keys.audience()),
         Audience::App { name, audience } => (name.as_str(), audience.as_str()),
     };
     // No token outlives its session.

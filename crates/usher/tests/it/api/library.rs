@@ -123,7 +123,12 @@ async fn a_song_s_page_holds_a_player_whose_addresses_work() {
     let start = text.find("href=\"/m/").unwrap() + 6;
     let saved = alice.get(text[start..].split('"').next().unwrap()).await;
     assert!(saved.header("content-disposition").starts_with("attachment"));
-    assert!(text.contains("vlc://http://localhost/m/"), "{text}");
+    let start = text.find("href=\"/playlist/").unwrap() + 6;
+    let list = alice.get(text[start..].split('"').next().unwrap()).await;
+    assert_eq!(list.header("content-type"), "audio/x-mpegurl; charset=utf-8");
+    let entry = list.text().lines().last().unwrap().strip_prefix("http://localhost").unwrap().to_owned();
+    assert_eq!(shelf.app.anonymous().get(&entry).await.status, StatusCode::OK, "another player needs no cookie");
+    assert_eq!(shelf.app.browser().get("/playlist/music/album/2.mp3").await.status, StatusCode::SEE_OTHER);
     assert!(page.header("content-security-policy").contains("media-src 'self'"));
 }
 

@@ -145,3 +145,15 @@ async fn an_unknown_host_is_not_answered() {
     let answer = app.anonymous().send(request.body(axum::body::Body::empty()).unwrap()).await;
     assert_eq!(answer.status, StatusCode::MISDIRECTED_REQUEST);
 }
+
+#[tokio::test]
+async fn a_configured_audience_is_what_tokens_say_and_what_the_server_demands() {
+    let app = TestApp::with(|config| config.tokens.audience = Some("https://api.example".to_owned())).await;
+    app.account("alice", Role::User).await;
+    let program = app.program("alice").await;
+    assert_eq!(program.get("/api/v1/me").await.status, StatusCode::OK);
+    let tokens = app.tokens("alice").await;
+    let payload = tokens["access_token"].as_str().unwrap().split('.').nth(1).unwrap().to_owned();
+    let claims = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, payload).unwrap();
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&claims).unwrap()["aud"], "https://api.example");
+}
