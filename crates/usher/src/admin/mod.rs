@@ -145,13 +145,10 @@ pub async fn create(cx: &Cx, new: NewAccount) -> Result<Created, AdminError> {
 
 /// The hash of a first password, if it is one that may be chosen.
 async fn judge_and_hash(cx: &Cx, password: Zeroizing<String>, username: &Username) -> Result<String, AdminError> {
-    let (app, judged, name) = (cx.app.clone(), password.clone(), username.display().to_owned());
-    let verdict = tokio::task::spawn_blocking(move || {
-        let service = app.config.server.service_name.clone();
-        app.policy.check(&judged, &[&name, &service])
-    });
-    // The judge neither panics nor is cancelled; if it were, the password counts as not judged.
-    verdict.await.map_err(|_| AdminError::Busy(Duration::from_secs(1)))?.map_err(AdminError::Weak)?;
+    let weak = crate::login::weaknesses(cx, &password, &[username.display()]).await;
+    if !weak.is_empty() {
+        return Err(AdminError::Weak(weak));
+    }
     cx.app.hasher.hash(password).await.map_err(|busy| AdminError::Busy(busy.retry_after))
 }
 

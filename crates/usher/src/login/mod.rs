@@ -20,7 +20,7 @@ use crate::accounts::{self, hash, username};
 use crate::audit::{Entry, Event, Outcome};
 use crate::config::Accounts as AccountRules;
 use crate::cx::Cx;
-use crate::id::{AccountId, SessionId};
+use crate::id::AccountId;
 use crate::ops;
 use crate::sessions::{self, Kind, Life, NewSession, refresh};
 use std::time::Duration;
@@ -249,12 +249,8 @@ pub async fn signup(cx: &Cx, username: username::Username, password: String) -> 
     .await?
 }
 
-/// Whether `password` is the account's, for acts that ask again. Counts and slows like a login.
-pub async fn prove_password(cx: &Cx, account: AccountId, password: Zeroizing<String>) -> Result<bool, LoginError> {
-    Ok(prove(cx, account, password).await?.is_some())
-}
-
-/// Which version of the account's password `password` is; `None` when it is wrong.
+/// Which version of the account's password `password` is, for acts that ask again; `None` when it is wrong.
+/// Counts and slows like a login.
 async fn prove(cx: &Cx, account: AccountId, password: Zeroizing<String>) -> Result<Option<i64>, LoginError> {
     let Some(credential) = accounts::find_credential_of(&cx.app.db, account).await? else { return Ok(None) };
     let key = username::lookup_key(&credential.username).unwrap_or_default();
@@ -268,11 +264,6 @@ async fn prove(cx: &Cx, account: AccountId, password: Zeroizing<String>) -> Resu
         LoginError::InvalidCredentials => Ok(None),
         other => Err(other),
     }
-}
-
-/// Renews the cookie secret of a session after a new proof; the old cookie is refused from the commit on.
-pub async fn renew(cx: &Cx, session: SessionId, amr: &str) -> Result<Option<String>, Error> {
-    sessions::renew_secret(cx, session, amr).await
 }
 
 /// The shortest password that may be chosen.

@@ -51,18 +51,14 @@ pub async fn add(cx: &Cx, asked: New) -> Said {
     })
 }
 
-/// Judges and hashes a new password, off the runtime's threads.
+/// Judges and hashes a new password.
 async fn hashed(cx: &Cx, name: &str, password: Password) -> Result<String, CommandError> {
-    let (app, name) = (cx.app.clone(), name.to_owned());
-    let judged = tokio::task::spawn_blocking(move || {
-        let service = app.config.server.service_name.as_str();
-        app.policy.check(&password.0, &[name.as_str(), service]).map(|()| password)
-    });
-    let judged = judged.await.map_err(|error| CommandError::new("internal", error))?;
-    let password = judged.map_err(|weak| {
+    let weak = crate::login::weaknesses(cx, &password.0, &[name]).await;
+    if !weak.is_empty() {
         let sentences: Vec<String> = weak.iter().map(ToString::to_string).collect();
-        CommandError::new("password_too_weak", format!("this password cannot be used. {}", sentences.join(" ")))
-    })?;
+        let what = format!("this password cannot be used. {}", sentences.join(" "));
+        return Err(CommandError::new("password_too_weak", what));
+    }
     cx.app.hasher.hash(password.0).await.map_err(|busy| CommandError::new(CommandError::UNAVAILABLE, busy))
 }
 
