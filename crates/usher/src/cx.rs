@@ -56,6 +56,16 @@ impl Cx {
         Cx { app: app.clone(), now: app.clock.now(), request: Arc::new(Request::internal(name)), caller: None }
     }
 
+    /// A path of this server for use elsewhere: in a mail, a player, on another device. From the public address where
+    /// there is one, never from what a request calls us; else from the request's host, which was checked against the
+    /// list of those that this server answers for.
+    pub fn absolute(&self, path: &str) -> String {
+        match &self.app.config.server.public_url {
+            Some(url) => format!("{url}{path}"),
+            None => format!("{}{path}", self.request.origin),
+        }
+    }
+
     /// The same context, for an admitted caller.
     pub fn admitted(&self, caller: Caller) -> Cx {
         Cx { caller: Some(caller), ..self.clone() }

@@ -158,7 +158,11 @@ impl App {
                 self.accounts.apply(change);
                 None
             }
-            sessions::hot::ENDED | sessions::hot::RENEWED => self.sessions.apply(change),
+            sessions::hot::ENDED => {
+                self.metrics.sessions_ended.inc();
+                self.sessions.apply(change)
+            }
+            sessions::hot::RENEWED => self.sessions.apply(change),
             tokens::personal::REVOKED => self.personal.apply(change),
             _ => None,
         };

@@ -41,7 +41,7 @@ pub struct LoginLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
     /// The route's pattern, never the path: paths hold names and credentials.
-    pub route: &'static str,
+    pub route: String,
     /// `1xx` to `5xx`.
     pub status: &'static str,
 }
@@ -74,7 +74,7 @@ impl Metrics {
     }
 
     /// Counts one answered request.
-    pub fn request(&self, route: &'static str, status: StatusCode) {
+    pub fn request(&self, route: &str, status: StatusCode) {
         let status = match status.as_u16() / 100 {
             1 => "1xx",
             2 => "2xx",
@@ -82,7 +82,7 @@ impl Metrics {
             4 => "4xx",
             _ => "5xx",
         };
-        self.requests.get_or_create(&RequestLabels { route, status }).inc();
+        self.requests.get_or_create(&RequestLabels { route: route.to_owned(), status }).inc();
     }
 
     fn registry(&self) -> Registry {

@@ -137,13 +137,14 @@ impl fmt::Debug for Username {
 ///
 /// It judges nothing: a name that could not be had has a key too, which simply belongs to nobody, so
 /// that a login tells nothing about the rules. Spaces at the ends, which phones add, are left out.
-/// `None` when nothing was typed or it is too long to be anybody's; treat it as an unknown name.
+/// `None` when nothing was typed or it cannot be anybody's (too long, or with a NUL); treat it as an unknown name.
 pub fn lookup_key(text: &str) -> Option<String> {
     if text.len() > MAX_RAW_BYTES {
         return None;
     }
     let key = text::fold(text.trim());
-    (!key.is_empty() && key.len() <= MAX_BYTES).then_some(key)
+    // No name holds a NUL, and databases disagree on what one means: the end of the text, a character, an error.
+    (!key.is_empty() && key.len() <= MAX_BYTES && !key.contains('\0')).then_some(key)
 }
 
 fn check_scripts(part: &str) -> Result<(), UsernameError> {

@@ -410,7 +410,12 @@ pub async fn list(db: &Db, part: &str, after: Option<AccountId>, limit: u32) -> 
             None => return Ok(None),
         },
     };
-    let part = accounts::username::lookup_key(part).unwrap_or_default();
+    let part = match accounts::username::lookup_key(part) {
+        Some(part) => part,
+        None if part.trim().is_empty() => String::new(),
+        // What cannot be in a name is in none; it must not read as a search for nothing, which finds everybody.
+        None => return Ok(Some(Listed { accounts: Vec::new(), next: None })),
+    };
     let mut rows = accounts::list(db, &key, &part, limit.saturating_add(1)).await?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);

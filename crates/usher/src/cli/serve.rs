@@ -22,8 +22,8 @@ use fast_qr::qr::QRBuilder;
 use serde_json::json;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -317,7 +317,12 @@ fn operations(app: &Arc<App>, draining: &Arc<AtomicBool>) -> Router {
 fn measure(app: &App) {
     let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     app.metrics.sessions_live.set(count(app.sessions.len()));
-    app.metrics.hash_queue.set(count(app.hasher.stats().waiting));
+    // Who asks second must not add what who asks first is adding.
+    static MEASURING: Mutex<()> = Mutex::new(());
+    let _measuring = MEASURING.lock().unwrap_or_else(PoisonError::into_inner);
+    let hashing = app.hasher.stats();
+    app.metrics.hash_queue.set(count(hashing.waiting));
+    app.metrics.hashes.inc_by(hashing.done.saturating_sub(app.metrics.hashes.get()));
     app.metrics.transfers.set(count(app.media.transfers.count()));
 }
 

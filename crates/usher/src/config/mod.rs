@@ -35,7 +35,7 @@ pub use origin::{NotAnOrigin, Origin, PublicUrl, Scheme};
 pub use problem::{Place, Problem, Problems};
 pub use read::variable_of;
 pub use server::{Server, Tls};
-pub use sessions::{Algorithm, Retain, Retention, RoleLimits, Sessions, Tokens};
+pub use sessions::{Algorithm, Profile, Retain, Retention, RoleLimits, Sessions, Tokens};
 pub use storage::Storage;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The `[sessions]` section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sessions {
+    /// Upper bounds for all of the below.
+    pub profile: Profile,
     /// Quiet time after which a browser's session ends.
     pub browser_idle: Duration,
     /// Quiet time after which a device's session ends.
@@ -60,9 +62,56 @@ pub struct RoleLimits {
     pub absolute: Option<Duration>,
 }
 
+/// Upper bounds for every session's life (NIST SP 800-63B-4 sections 2.1.3, 2.2.3 and 2.3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// None but the settings' own.
+    #[default]
+    Standard,
+    /// 30 days.
+    Aal1,
+    /// A day, and an hour without use.
+    Aal2,
+    /// Twelve hours, and 15 minutes without use.
+    Aal3,
+}
+
+impl Choice for Profile {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("standard", Profile::Standard), ("aal1", Profile::Aal1), ("aal2", Profile::Aal2), ("aal3", Profile::Aal3)];
+}
+
+impl Profile {
+    /// The longest pause between two uses, and the longest life at all.
+    pub fn most(self) -> (Duration, Duration) {
+        const MINUTE: Duration = Duration::from_secs(60);
+        match self {
+            Profile::Standard => (Duration::MAX, Duration::MAX),
+            Profile::Aal1 => (30 * DAY, 30 * DAY),
+            Profile::Aal2 => (60 * MINUTE, DAY),
+            Profile::Aal3 => (15 * MINUTE, DAY / 2),
+        }
+    }
+}
+
+impl Sessions {
+    /// How long a session of a role may idle, when its kind gives `idle`, and how long it may last.
+    pub fn limits(&self, idle: Duration, role: &str) -> (Duration, Duration) {
+        let own = self.roles.get(role).copied().unwrap_or_default();
+        let (most_idle, most) = self.profile.most();
+        (own.idle.unwrap_or(idle).min(most_idle), own.absolute.unwrap_or(self.absolute).min(most))
+    }
+
+    /// The longest life that a session may have, or may have been given before the profile was chosen.
+    pub fn longest(&self) -> Duration {
+        self.roles.values().filter_map(|limits| limits.absolute).fold(self.absolute, Duration::max)
+    }
+}
+
 impl Default for Sessions {
     fn default() -> Self {
         Sessions {
+            profile: Profile::Standard,
             browser_idle: 30 * DAY,
             device_idle: 180 * DAY,
             api_idle: 30 * DAY,
@@ -78,6 +127,7 @@ impl Default for Sessions {
 
 impl Keys for Sessions {
     fn visit(&mut self, to: &mut dyn Visit) {
+        to.setting("profile", &mut self.profile);
         to.setting("browser_idle", &mut self.browser_idle);
         to.setting("device_idle", &mut self.device_idle);
         to.setting("api_idle", &mut self.api_idle);

@@ -6,13 +6,14 @@ use crate::App;
 use crate::cx::{Cx, Request as Facts};
 use crate::http::accept::Peer;
 use crate::net;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::USER_AGENT;
 use http::{HeaderMap, StatusCode, Uri};
 use std::net::IpAddr;
 use std::sync::Arc;
+use tracing::{Instrument, Span};
 
 /// Characters of a client's own name that are kept.
 const AGENT_LENGTH: usize = 200;
@@ -20,16 +21,25 @@ const AGENT_LENGTH: usize = 200;
 /// Builds the context, or refuses a request that was not meant for this server.
 pub async fn establish(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let id = request_id(&app);
+    let count = {
+        let app = app.clone();
+        move |route: &str, status| app.metrics.request(route, status)
+    };
     let cx = match facts(&app, &request, id.clone()) {
         Ok(facts) => Cx { now: app.clock.now(), app, request: Arc::new(facts), caller: None },
         Err(failure) => {
             let mut response = failure.into_response();
             headers::add(&mut response, request.extensions().get::<Peer>().is_some_and(|peer| peer.tls));
+            count("none", response.status());
             return response;
         }
     };
     request.extensions_mut().insert(cx);
-    let mut response = next.run(request).await;
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    // Whatever a change logs carries its request's id. What is only read logs next to nothing, and is asked for most.
+    let span = if request.method().is_safe() { Span::none() } else { tracing::info_span!("request", request = %id) };
+    let mut response = next.run(request).instrument(span).await;
+    count(route.as_ref().map_or("none", MatchedPath::as_str), response.status());
     if let Some(failure) = response.extensions().get::<Failure>() {
         failure.log(&id);
     }
@@ -53,6 +63,9 @@ fn facts(app: &App, request: &Request, id: String) -> Result<Facts, Failure> {
     // `GET file` and `OPTIONS *` name nothing here, and a name without a slash must not be taken for a host.
     if !request.uri().path().starts_with('/') {
         return Err(Failure::new(StatusCode::BAD_REQUEST, "bad_target", "The request names no path."));
+    }
+    if ambiguous(request.uri().path()) {
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "bad_target", "The address can be read in several ways."));
     }
     let https = client.https.unwrap_or(peer.tls);
     let asked = client.host.clone().or_else(|| host_of(request.uri(), request.headers()));
@@ -82,6 +95,23 @@ fn facts(app: &App, request: &Request, id: String) -> Result<Facts, Failure> {
         agent: agent.chars().take(AGENT_LENGTH).collect(),
         origin: format!("{}://{}", if https { "https" } else { "http" }, asked.to_ascii_lowercase()),
     })
+}
+
+/// Below these, file names are decoded once, from the target as it was sent, and hold what names may hold.
+const NAMES_OF_FILES: [&str; 4] = ["/m/", "/library/", "/playlist/", "/renew/"];
+
+/// Whether a proxy before us could take the path for another one than we do (RFC 3986 section 6.2.2): by folding
+/// segments, by decoding what we do not, by taking a backslash for a slash, or by cutting parameters off.
+fn ambiguous(path: &str) -> bool {
+    if NAMES_OF_FILES.iter().any(|root| path.starts_with(root)) {
+        return false;
+    }
+    let folds = path.split('/').any(|segment| matches!(segment, "." | ".."));
+    let encoded = path.split('%').skip(1).filter_map(|rest| u8::from_str_radix(rest.get(..2)?, 16).ok());
+    folds
+        || path.contains("//")
+        || path.contains(['\\', ';'])
+        || encoded.into_iter().any(|byte| byte.is_ascii_control() || matches!(byte, b'/' | b'\\' | b'.' | b';'))
 }
 
 /// The host a request asks for: of its absolute target, else of its one `Host` field (RFC 9112 section 3.2).
@@ -142,6 +172,31 @@ mod tests {
         assert_eq!(host_name("example.org:8443"), "example.org");
         assert_eq!(host_name("[::1]:8080"), "::1");
         assert_eq!(host_name("localhost"), "localhost");
+    }
+
+    #[test]
+    fn a_path_that_a_proxy_could_read_otherwise_is_ambiguous() {
+        for path in ["/", "/login", "/api/v1/users/x", "/docs/", "/%ff", "/a%20b", "/library/a;b//..", "/m/t/%5c"] {
+            assert!(!ambiguous(path), "{path}");
+        }
+        for path in [
+            "//login",
+            "/login//",
+            "/./login",
+            "/docs/../login",
+            "/docs/..",
+            "/login;x=1",
+            "/log\\in",
+            "/api%2fv1",
+            "/api%5Cv1",
+            "/%2e%2E/login",
+            "/login%00",
+            "/login%0d%0a",
+            "/login%3b",
+            "/libraryx/..",
+        ] {
+            assert!(ambiguous(path), "{path}");
+        }
     }
 
     #[test]

@@ -269,6 +269,7 @@ impl From<SignupError> for Failure {
                 "Too many accounts were made from this address. Wait before the next one.",
             )
             .retry(wait),
+            SignupError::Busy(wait) => LoginError::Busy(wait).into(),
             SignupError::Storage(error) => error.into(),
         }
     }

@@ -26,7 +26,7 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// Everything the server answers.
 pub fn build(app: &Arc<App>) -> Router {
     let (api, document) = api().split_for_parts();
-    Router::new()
+    let routes = Router::new()
         .merge(pages())
         .merge(account_pages())
         .merge(admin_pages())
@@ -36,13 +36,19 @@ pub fn build(app: &Arc<App>) -> Router {
         .route("/m/{*rest}", any(deliver::deliver))
         .merge(super::openapi::routes(document))
         .route("/static/{hash}/{name}", get(assets::serve))
-        .fallback(nothing_here)
+        .fallback(nothing_here);
+    dressed(app, routes)
+}
+
+/// Routes with what stands around all of them, from the outside in: the context, the protective headers, the end of a
+/// panic, the largest body.
+pub fn dressed(app: &Arc<App>, routes: Router) -> Router {
+    routes
         .method_not_allowed_fallback(not_like_this)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(headers::protect))
         .layer(from_fn_with_state(app.clone(), context::establish))
-        .with_state(())
 }
 
 fn pages() -> Router {

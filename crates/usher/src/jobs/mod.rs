@@ -78,6 +78,13 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
+/// Every job once, whoever's turn it is.
+pub async fn once(app: &Arc<App>) {
+    for job in JOBS {
+        turn(app, job).await;
+    }
+}
+
 /// Everything that would be lost with the process, for its end.
 pub async fn finish(app: &Arc<App>) {
     if let Err(error) = uses(&Cx::internal(app, "shutdown"), SLICE).await {

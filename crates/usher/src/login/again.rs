@@ -5,7 +5,7 @@
 //! is given along; a new proof renews the cookie's secret in the same commit as the act it was given for.
 //! Refuses: a password change whose present password is not the present one any more when it commits.
 
-use super::{LoginError, prove, store, weaknesses};
+use super::{LoginError, prove, store, weaknesses, words_of};
 use crate::accounts::hash::nfc;
 use crate::accounts::{self, Account};
 use crate::audit::{Entry, Event, Outcome};
@@ -99,7 +99,7 @@ pub enum PasswordError {
 pub async fn change_password(cx: &Cx, change: PasswordChange) -> Result<Proof, PasswordError> {
     let (account, live) = session_of(cx)?;
     let known = accounts::find(&cx.app.db, account).await.map_err(AgainError::from)?.ok_or(AgainError::Ended)?;
-    let mut problems = weak(cx, &change.password, &known).await;
+    let mut problems = faults(cx, &change.password, &known).await;
     if nfc(&change.password) == nfc(&change.current) {
         problems.push("This is the password you have now. Choose another.".to_owned());
     }
@@ -142,9 +142,6 @@ pub async fn change_password(cx: &Cx, change: PasswordChange) -> Result<Proof, P
 }
 
 /// What is wrong with a new password, in sentences: a listed word, or the account's own.
-async fn weak(cx: &Cx, password: &str, account: &Account) -> Vec<String> {
-    let host = cx.app.config.server.public_url.as_ref().map(|url| url.host.as_str());
-    let own = [Some(account.username.as_str()), account.email.as_deref(), account.display_name.as_deref(), host];
-    let words: Vec<&str> = own.into_iter().flatten().collect();
-    weaknesses(cx, password, &words).await.iter().map(ToString::to_string).collect()
+async fn faults(cx: &Cx, password: &str, account: &Account) -> Vec<String> {
+    weaknesses(cx, password, &words_of(account)).await.iter().map(ToString::to_string).collect()
 }

@@ -118,7 +118,7 @@ pub async fn login(cx: Cx, app: Option<Extension<CorsApp>>, Json(body): Json<Log
         &cx,
         &caller,
         &audience,
-        session.refresh.as_ref().map(|first| first.token(&cx.app.macs.refresh, session.id)),
+        session.refresh.as_ref().map(|first| first.token_for(&cx.app.macs.refresh, session.id, audience.app())),
     )?;
     let answer = LoginAnswer {
         session: SessionBrief {
@@ -217,12 +217,26 @@ pub async fn refresh(
         let caller = extract::admit(&cx, &headers, Door::AppToken).await?;
         return Ok(axum::Json(tokens(&cx, &caller, &audience, None)?));
     };
-    let refreshed = refresh::exchange(&cx, &token).await?.map_err(|_| invalid_grant())?;
-    let caller = gate::admit_new(&cx, refreshed.session, Kind::Api).await.map_err(|_| invalid_grant())?;
+    let refreshed = refresh::exchange(&cx, &token, audience.app()).await?.map_err(|_| invalid_grant())?;
+    let caller = gate::admit_new(&cx, refreshed.session, Kind::Api).await.map_err(ended_meanwhile)?;
     if caller.rights.disabled() {
         return Err(invalid_grant());
     }
+    // An app's token stays the app's, also when nobody says again for whom.
+    let audience = match &refreshed.app {
+        Some(name) => self::audience(&cx, Some(name), None)?,
+        None => audience,
+    };
     Ok(axum::Json(tokens(&cx, &caller, &audience, Some(refreshed.token))?))
+}
+
+/// The token has rotated, and only the access token is missing. A client that hears that storage does not answer asks
+/// again with what it has, within the grace time; one that hears that the session is over throws the token away.
+fn ended_meanwhile(refusal: gate::Refusal) -> Failure {
+    match refusal {
+        gate::Refusal::Unavailable => refusal.into(),
+        _ => invalid_grant(),
+    }
 }
 
 fn invalid_grant() -> Failure {
@@ -249,7 +263,7 @@ pub struct Logout {
     (status = 503, description = "No storage: the session may still live", body = Problem, content_type = "application/problem+json")))]
 pub async fn logout(cx: Cx, headers: HeaderMap, body: Option<Json<Logout>>) -> Result<Response, Failure> {
     let token = body.and_then(|Json(body)| body.refresh_token);
-    let session = match token.and_then(|token| refresh::read(&cx.app.macs.refresh, &token)) {
+    let session = match token.and_then(|token| refresh::presented(&cx, &token)) {
         Some(presented) => Some(presented.session),
         None => match extract::admit(&cx, &headers, Door::Leave).await {
             Ok(caller) => caller.session(),
@@ -360,7 +374,9 @@ async fn token_by_form(
     let logged_in = with_password(cx, attempt).await.map_err(|error: LoginError| Failure::from(error))?;
     let session = &logged_in.session;
     let caller = gate::admit_new(cx, session.id, Kind::Api).await?;
-    tokens(cx, &caller, &audience, session.refresh.as_ref().map(|first| first.token(&cx.app.macs.refresh, session.id)))
+    let keys = &cx.app.macs.refresh;
+    let refresh = session.refresh.as_ref().map(|first| first.token_for(keys, session.id, audience.app()));
+    tokens(cx, &caller, &audience, refresh)
 }
 
 fn oauth_error(failure: Failure) -> Response {
@@ -388,4 +404,19 @@ fn oauth_error(failure: Failure) -> Response {
     }
     *response.extensions_mut() = parts.extensions;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_rotation_a_silent_storage_is_not_told_as_the_end_of_the_session() {
+        let told = |refusal| {
+            let failure = ended_meanwhile(refusal);
+            (failure.status, failure.code)
+        };
+        assert_eq!(told(gate::Refusal::Unavailable), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
+        assert_eq!(told(gate::Refusal::Ended), (StatusCode::UNAUTHORIZED, "session_ended"));
+    }
 }

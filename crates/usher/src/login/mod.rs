@@ -75,8 +75,8 @@ pub fn life(cx: &Cx, kind: Kind, role: accounts::Role) -> Life {
         Kind::Device => sessions.device_idle,
         Kind::Api => sessions.api_idle,
     };
-    let limits = sessions.roles.get(role.word()).copied().unwrap_or_default();
-    Life { idle: limits.idle.unwrap_or(idle), absolute: limits.absolute.unwrap_or(sessions.absolute) }
+    let (idle, absolute) = sessions.limits(idle, role.word());
+    Life { idle, absolute }
 }
 
 /// Logs in with a name and a password.
@@ -205,6 +205,9 @@ pub enum SignupError {
     /// Too many new accounts from this address.
     #[error("too many new accounts from this address")]
     RateLimited(Duration),
+    /// More hashes at once than this machine can do.
+    #[error("too many logins at once; try again in a moment")]
+    Busy(Duration),
     /// The database did not answer.
     #[error("not available right now")]
     Storage(#[from] Error),
@@ -216,6 +219,7 @@ pub async fn weaknesses(cx: &Cx, password: &str, context: &[&str]) -> Vec<accoun
     let password = Zeroizing::new(password.to_owned());
     let mut context: Vec<String> = context.iter().map(|word| (*word).to_owned()).collect();
     context.push(cx.app.config.server.service_name.clone());
+    context.extend(cx.app.config.server.public_url.as_ref().map(|url| url.host.clone()));
     let judged = tokio::task::spawn_blocking(move || {
         let context: Vec<&str> = context.iter().map(String::as_str).collect();
         policy.check(&password, &context).err().unwrap_or_default()
@@ -224,9 +228,17 @@ pub async fn weaknesses(cx: &Cx, password: &str, context: &[&str]) -> Vec<accoun
     judged.await.unwrap_or_else(|_| vec![accounts::policy::Weakness::Common])
 }
 
-/// Makes an account for whoever asks, where its owner opened the door to everybody. `password` is already a hash.
-pub async fn signup(cx: &Cx, username: username::Username, password: String) -> Result<(), SignupError> {
+/// The words that an account's owner and a guesser think of first.
+pub fn words_of(account: &accounts::Account) -> Vec<&str> {
+    let own = [Some(account.username.as_str()), account.email.as_deref(), account.display_name.as_deref()];
+    own.into_iter().flatten().collect()
+}
+
+/// Makes an account for whoever asks, where its owner opened the door to everybody. The attempt is counted before
+/// the password is hashed: a stranger's sign-ups must not crowd out logins.
+pub async fn signup(cx: &Cx, username: username::Username, password: Zeroizing<String>) -> Result<(), SignupError> {
     throttle::count_signup(cx).await?;
+    let password = cx.app.hasher.hash(password).await.map_err(|busy| SignupError::Busy(busy.retry_after))?;
     let id = AccountId::new(cx.now, &cx.app.rng);
     let new = accounts::NewAccount {
         id,

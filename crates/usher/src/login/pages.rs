@@ -146,17 +146,14 @@ pub struct NewAccountForm {
 }
 
 impl NewAccountForm {
-    /// The name and the password's hash, or what is wrong with them.
-    async fn check(&self, cx: &Cx) -> Result<Result<(Username, String), Problems>, Failure> {
+    /// The name, or what is wrong with it and the password.
+    async fn check(&self, cx: &Cx) -> Result<Username, Problems> {
         let mut problems = Vec::new();
         let username = Username::parse(&self.username)
             .map_err(|error| problems.push(Problem { field: "username", text: sentence(&error.to_string()) }))
             .ok();
         problems.extend(password_problems(cx, &self.password, &self.password2, &[&self.username]).await);
-        match username {
-            Some(username) if problems.is_empty() => Ok(Ok((username, hash(cx, &self.password).await?))),
-            _ => Ok(Err(Problems(problems))),
-        }
+        username.filter(|_| problems.is_empty()).ok_or(Problems(problems))
     }
 }
 
@@ -211,11 +208,11 @@ pub async fn setup(cx: Cx, headers: HeaderMap, Form(form): Form<NewAccountForm>)
         return Ok(setup_form(&cx, StatusCode::GONE, SetupState::NoLink));
     };
     let again = |problems| SetupState::Form { username: form.username.clone(), problems };
-    let (username, hash) = match form.check(&cx).await? {
-        Ok(checked) => checked,
+    let username = match form.check(&cx).await {
+        Ok(username) => username,
         Err(problems) => return Ok(setup_form(&cx, StatusCode::UNPROCESSABLE_ENTITY, again(problems))),
     };
-    match links::create_account(&cx, LinkKind::Setup, &token, username, hash).await {
+    match links::create_account(&cx, LinkKind::Setup, &token, username, hash(&cx, &form.password).await?).await {
         Ok(_) => first_login(&cx, LinkKind::Setup, &form).await,
         Err(error) => match link_problem(&error) {
             Some(problems) => Ok(setup_form(&cx, StatusCode::CONFLICT, again(problems))),
@@ -275,8 +272,8 @@ pub async fn signup(cx: Cx, headers: HeaderMap, Form(form): Form<NewAccountForm>
     if !allowed {
         return Ok(signup_form(&cx, StatusCode::FORBIDDEN, SignupState::Closed));
     }
-    let (username, hash) = match form.check(&cx).await? {
-        Ok(checked) => checked,
+    let username = match form.check(&cx).await {
+        Ok(username) => username,
         Err(problems) => {
             let state = signup_state(&cx, &headers, form.username.clone(), problems).await?;
             return Ok(signup_form(&cx, StatusCode::UNPROCESSABLE_ENTITY, state));
@@ -284,10 +281,14 @@ pub async fn signup(cx: Cx, headers: HeaderMap, Form(form): Form<NewAccountForm>
     };
     let made = match link {
         Some((token, _)) => {
+            let hash = hash(&cx, &form.password).await?;
             let made = links::create_account(&cx, LinkKind::Invite, &token, username, hash).await;
             made.map(|_| ()).map_err(Failure::from)
         }
-        None => super::signup(&cx, username, hash).await.map_err(Failure::from),
+        None => {
+            let password = Zeroizing::new(form.password.clone());
+            super::signup(&cx, username, password).await.map_err(Failure::from)
+        }
     };
     match made {
         Ok(()) => first_login(&cx, LinkKind::Invite, &form).await,
@@ -326,10 +327,15 @@ pub struct ResetForm {
 
 /// Sets the new password and leads to the login; nobody is logged in by a link.
 pub async fn reset(cx: Cx, headers: HeaderMap, Form(form): Form<ResetForm>) -> Result<Response, Failure> {
-    let Some((token, _)) = carried(&cx, &headers, LinkKind::Reset).await? else {
+    let Some((token, link)) = carried(&cx, &headers, LinkKind::Reset).await? else {
         return Ok(reset_form(&cx, StatusCode::GONE, ResetState::NoLink));
     };
-    let problems = password_problems(&cx, &form.password, &form.password2, &[]).await;
+    let owner = match link.account {
+        Some(account) => accounts::find(&cx.app.db, account).await?,
+        None => None,
+    };
+    let words = owner.as_ref().map(super::words_of).unwrap_or_default();
+    let problems = password_problems(&cx, &form.password, &form.password2, &words).await;
     if !problems.is_empty() {
         let state = reset_state(&cx, &headers, Problems(problems)).await?;
         return Ok(reset_form(&cx, StatusCode::UNPROCESSABLE_ENTITY, state));

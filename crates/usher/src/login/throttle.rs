@@ -81,10 +81,17 @@ impl Drop for Ticket {
     }
 }
 
+/// As long as a password is refused that was guessed at too often: until it is reset or an admin forgives, which takes
+/// the count away (NIST SP 800-63B-4 section 3.2.2). A count that began anew after a day would allow a hundred
+/// guesses each day, for ever.
+const UNTIL_RESET: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// The longest wait that is told. Whoever must wait for a reset may as well look again tomorrow.
+const LONGEST_TOLD: Duration = Duration::from_secs(24 * 3600);
+
 /// How long an account is refused after its `failures`-th failure in a row. Zero for the first few.
 fn penalty(failures: i64, rules: &Throttle) -> Duration {
     if failures >= i64::from(rules.max_failures) {
-        return Duration::from_secs(24 * 3600);
+        return UNTIL_RESET;
     }
     let over = failures - i64::from(rules.free_attempts);
     if over < 0 {
@@ -104,7 +111,7 @@ pub async fn admit(cx: &Cx, subjects: &Subjects) -> Result<Ticket, LoginError> {
     if let Some(known) = &account
         && cx.now < known.blocked_until
     {
-        return Err(LoginError::RateLimited(known.blocked_until.since(cx.now)));
+        return Err(LoginError::RateLimited(known.blocked_until.since(cx.now).min(LONGEST_TOLD)));
     }
     let failures = account.map_or(0, |known| known.failures);
     let places = i64::from(rules.free_attempts).saturating_sub(failures).max(1);
@@ -142,7 +149,7 @@ pub async fn count_failure(cx: &Cx, subjects: &Subjects, entry: Entry) -> Result
             store::block(tx, &subjects.account, now + wait).await?;
         }
         entry.record(tx).await?;
-        Ok((wait > Duration::ZERO).then_some(wait))
+        Ok((wait > Duration::ZERO).then_some(wait.min(LONGEST_TOLD)))
     })
     .await
 }
@@ -178,7 +185,7 @@ mod tests {
         let rules = Throttle::default();
         let wait = |failures| penalty(failures, &rules).as_secs();
         assert_eq!([1, 4, 5, 6, 7, 14, 15, 99].map(wait), [0, 0, 1, 2, 4, 512, 900, 900]);
-        assert_eq!(wait(100), 86_400);
+        assert_eq!((penalty(100, &rules), penalty(101, &rules)), (UNTIL_RESET, UNTIL_RESET));
     }
 
     #[test]

@@ -178,7 +178,7 @@ fn brief(
         kind: if entry.folder { "folder" } else { library::word(entry.kind) },
         size: (!entry.folder).then_some(entry.size),
         changed_at: entry.changed_at.rfc3339(),
-        url: url.map(|url| urls::absolute(cx, &url)),
+        url: url.map(|url| cx.absolute(&url)),
         entries: entry.folder.then(|| library::entries(&bucket.name, path)),
     })
 }

@@ -6,7 +6,7 @@ use super::listing::{self, Cursor, Entry};
 use super::look::{self, Found, Looked};
 use super::path::{CanonicalPath, PathError, shown};
 use super::probe::Playability;
-use super::{api, disk, library as addresses, urls};
+use super::{api, disk, library as addresses};
 use crate::cx::Cx;
 use crate::gate::Caller;
 use crate::http::extract::{self, Page, Query};
@@ -96,7 +96,7 @@ pub async fn playlist(Page(cx): Page, OriginalUri(uri): OriginalUri) -> Result<R
     let (bucket, path) = find(&cx, caller, uri.path(), "/playlist/")?;
     let path = path.filter(|path| !path.is_folder()).ok_or_else(Failure::not_found)?;
     let kind = super::kind::of_name(path.name().unwrap_or_default()).kind;
-    let url = urls::absolute(&cx, &api::fresh(&cx, caller, bucket, &path, kind)?);
+    let url = cx.absolute(&api::fresh(&cx, caller, bucket, &path, kind)?);
     // A line break in a name would be a second entry.
     let name: String = path.name().map(shown).unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
     let headers =
@@ -241,7 +241,7 @@ fn file(cx: &Cx, caller: &Caller, bucket: &Bucket, path: &CanonicalPath, looked:
         download: format!("{url}?dl=1"),
         previous: beside(looked.neighbours.previous),
         next: beside(looked.neighbours.next),
-        url: urls::absolute(cx, &url),
+        url: cx.absolute(&url),
         viewer: match (looked.text, looked.playability, looked.content.kind) {
             (Some(text), ..) => Viewer::Text { text: text.text, cut: text.cut },
             (None, Some(verdict), Kind::Picture) if verdict.plays => Viewer::Picture { src: url },

@@ -33,12 +33,3 @@ pub fn mint(cx: &Cx, caller: &Caller, bucket: &Bucket, path: &CanonicalPath, kin
     };
     Some(format!("/m/{token}/{}", path.encode()))
 }
-
-/// A path of this origin for use elsewhere: in a player, a playlist, another device.
-pub fn absolute(cx: &Cx, path: &str) -> String {
-    match &cx.app.config.server.public_url {
-        Some(url) => format!("{url}{path}"),
-        // The host was checked against the list of those this server answers for.
-        None => format!("{}{path}", cx.request.origin),
-    }
-}

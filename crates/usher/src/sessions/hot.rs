@@ -24,6 +24,8 @@ const SHARDS: usize = 64;
 const PER_SHARD: usize = 32_768;
 /// How long a tombstone is kept: longer than any read that began before the end can take.
 const TOMBSTONE: Duration = Duration::from_secs(600);
+/// How often a row is read for one request, when it changes under the reading, before the request is refused.
+const READS: usize = 16;
 /// A use is written down when the one on record is older than this.
 const USE_GRAIN: i64 = 60_000;
 
@@ -109,6 +111,16 @@ pub struct Sessions {
     epoch: AtomicU64,
 }
 
+/// What became of a row that was read and brought to memory.
+enum Brought {
+    /// It is the session as it stands.
+    Live(Arc<Live>),
+    /// The session has ended meanwhile.
+    Ended,
+    /// It may be of yesterday, and what would tell is forgotten or newer: it has to be read again.
+    Stale,
+}
+
 impl Default for Sessions {
     fn default() -> Self {
         Sessions {
@@ -127,17 +139,28 @@ impl Sessions {
 
     /// The live session `id`: from memory, or from the database on a miss. Says nothing about its time limits.
     pub async fn live(&self, db: &Db, id: SessionId) -> Result<Option<Arc<Live>>, Error> {
-        let epoch = self.epoch.load(Ordering::Acquire);
-        {
-            let shard = self.shard(id).read().unwrap_or_else(PoisonError::into_inner);
-            match shard.slots.get(&id) {
-                Some(Slot::Live(live)) => return Ok(Some(live.clone())),
-                Some(Slot::Ended(_)) => return Ok(None),
-                Some(Slot::Floor(_)) | None => {}
+        // Read again only when a renewal committed, or memory was shed, during the read before: seldom twice.
+        for _ in 0..READS {
+            let epoch = self.epoch.load(Ordering::Acquire);
+            {
+                let shard = self.shard(id).read().unwrap_or_else(PoisonError::into_inner);
+                match shard.slots.get(&id) {
+                    Some(Slot::Live(live)) => return Ok(Some(live.clone())),
+                    Some(Slot::Ended(_)) => return Ok(None),
+                    Some(Slot::Floor(_)) | None => {}
+                }
+            }
+            let Some(row) = store::find_live(db, id).await? else { return Ok(None) };
+            match self.bring(Live::from_row(row), epoch) {
+                Brought::Live(live) => return Ok(Some(live)),
+                Brought::Ended => return Ok(None),
+                Brought::Stale => {}
             }
         }
-        let Some(row) = store::find_live(db, id).await? else { return Ok(None) };
-        Ok(self.remember(Live::from_row(row), epoch))
+        Err(Error::Unavailable {
+            statement: "sessions::hot",
+            message: "a session changes faster than it is read".into(),
+        })
     }
 
     /// The live session a media grant belongs to.
@@ -154,26 +177,27 @@ impl Sessions {
         }
     }
 
-    /// Puts a row that was read into memory, unless memory knows better. `None` when it has ended meanwhile.
-    fn remember(&self, live: Live, epoch: u64) -> Option<Arc<Live>> {
+    /// Puts a row that was read into memory, unless memory knows better.
+    fn bring(&self, live: Live, epoch: u64) -> Brought {
         let mut shard = self.shard(live.id).write().unwrap_or_else(PoisonError::into_inner);
         match shard.slots.get(&live.id) {
-            Some(Slot::Ended(_)) => return None,
-            Some(Slot::Live(known)) if known.ver >= live.ver => return Some(known.clone()),
+            Some(Slot::Ended(_)) => return Brought::Ended,
+            Some(Slot::Live(known)) if known.ver >= live.ver => return Brought::Live(known.clone()),
             // A renewal committed after our read: the caller's copy is of yesterday's secret.
-            Some(Slot::Floor(floor)) if live.ver < *floor => return None,
+            Some(Slot::Floor(floor)) if live.ver < *floor => return Brought::Stale,
             _ => {}
         }
-        let live = Arc::new(live);
+        // Looked at under the lock: what was forgotten since our read began may have been the end of this very session.
         if self.epoch.load(Ordering::Acquire) != epoch {
-            return Some(live);
+            return Brought::Stale;
         }
+        let live = Arc::new(live);
         if shard.slots.len() - shard.tombstones >= PER_SHARD {
             self.shed(&mut shard);
         }
         shard.by_grant.insert(live.grant, live.id);
         shard.slots.insert(live.id, Slot::Live(live.clone()));
-        Some(live)
+        Brought::Live(live)
     }
 
     fn shed(&self, shard: &mut Shard) {
@@ -324,8 +348,19 @@ mod tests {
         let sessions = Sessions::default();
         let row = live(&Rng::seeded(1), 1);
         assert_eq!(sessions.apply(&change(ENDED, row.id, "7")), Some(7));
-        assert!(sessions.remember(row, 0).is_none());
+        assert!(matches!(sessions.bring(row, 0), Brought::Ended));
         assert_eq!(sessions.len(), 0);
+    }
+
+    #[test]
+    fn a_row_read_before_memory_forgot_the_end_is_read_again() {
+        let sessions = Sessions::default();
+        let rng = Rng::seeded(1);
+        let (row, later) = (live(&rng, 1), live(&rng, 1));
+        sessions.apply(&change(ENDED, row.id, "7"));
+        sessions.forget_all();
+        assert!(matches!(sessions.bring(row, 0), Brought::Stale), "the tombstone is gone, and so is what it said");
+        assert!(matches!(sessions.bring(later, 1), Brought::Live(_)), "a read that began afterwards is as good as any");
     }
 
     #[test]
@@ -334,7 +369,7 @@ mod tests {
         let row = live(&Rng::seeded(1), 1);
         let id = row.id;
         sessions.apply(&change(RENEWED, id, "2"));
-        assert!(sessions.remember(row, 0).is_none());
+        assert!(matches!(sessions.bring(row, 0), Brought::Stale));
     }
 
     #[test]
@@ -342,7 +377,7 @@ mod tests {
         let sessions = Sessions::default();
         let row = live(&Rng::seeded(1), 1);
         let id = row.id;
-        assert!(sessions.remember(row, 0).is_some());
+        assert!(matches!(sessions.bring(row, 0), Brought::Live(_)));
         sessions.apply(&change(ENDED, id, "garbage"));
         assert!(sessions.is_empty());
     }
@@ -354,7 +389,7 @@ mod tests {
         let id = row.id;
         sessions.apply(&change(ENDED, id, "7"));
         sessions.drop_tombstones(Time(2_000) + TOMBSTONE);
-        assert!(sessions.remember(row, 0).is_some());
+        assert!(matches!(sessions.bring(row, 0), Brought::Live(_)));
     }
 
     #[test]

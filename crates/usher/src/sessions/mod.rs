@@ -23,6 +23,7 @@ pub use proof::{Proof, Renewal};
 pub use store::data::STATEMENTS as DATA_STATEMENTS;
 pub use store::{STATEMENTS, find, list_live};
 
+use crate::audit;
 use crate::cx::Cx;
 use crate::id::{AccountId, SessionId};
 use crate::secret::{Digest, Rng};
@@ -183,6 +184,8 @@ pub struct NewSession {
     pub grant: u64,
     /// The first refresh token's secret and nonce; none for a session that lives by its cookie alone.
     pub refresh: Option<refresh::First>,
+    /// Tells of the sessions that end because this one begins.
+    eviction: audit::Entry,
 }
 
 /// How long sessions of a kind live, by configuration.
@@ -212,6 +215,9 @@ impl NewSession {
             secret: rng.bytes(),
             grant: grant_of(id),
             refresh: None,
+            eviction: audit::Entry::new(cx, audit::Event::SessionEnded, audit::Outcome::Done)
+                .of(account)
+                .detail(EndReason::Evicted.word()),
         }
     }
 
@@ -229,10 +235,18 @@ fn grant_of(id: SessionId) -> u64 {
 
 /// Begins a session within a login's transaction, and ends the account's longest idle ones beyond `most`.
 pub async fn start(tx: &mut Tx, new: &NewSession, most: u32, now: Time) -> Result<(), Error> {
+    let mut evicted = Vec::new();
     for (id, grant) in store::beyond_limit(tx, new.account, most.saturating_sub(1)).await? {
         if store::end(tx, id, EndReason::Evicted, now).await? {
             hot::announce_end(tx, id, grant, now);
+            evicted.push(id);
         }
+    }
+    match evicted.as_slice() {
+        [] => {}
+        [one] => new.eviction.about(new.account, *one).target(*one).record(tx).await?,
+        // One act, one event: the sessions' own rows say which they were.
+        many => new.eviction.clone().target(format!("{} sessions", many.len())).record(tx).await?,
     }
     store::insert(tx, new, now).await
 }

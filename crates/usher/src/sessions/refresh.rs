@@ -9,6 +9,10 @@
 //!   that same successor again;
 //! - an older one within the grace time of its use is a laggard among parallel requests: refused, no harm;
 //! - anything later is a copy in other hands, or looks just like it: the session ends.
+//!
+//! A token that an app's page or an app's login was given is that app's: the MAC covers the app's name, and the
+//! token is exchanged for access tokens of that app's audience only (RFC 9700 section 4.14.2). Whoever steals it
+//! from a page has what the page had, and not the account.
 
 use super::store::{self, RefreshState};
 use super::{EndReason, Which};
@@ -55,9 +59,14 @@ impl First {
         URL_SAFE_NO_PAD.encode(self.nonce)
     }
 
-    /// The token to give to the client.
+    /// The token to give to a client of this server itself.
     pub fn token(&self, keys: &MacRing, session: SessionId) -> String {
-        mint(keys, session, 1, &self.secret)
+        self.token_for(keys, session, None)
+    }
+
+    /// The token to give to an app, or to a client of this server itself.
+    pub fn token_for(&self, keys: &MacRing, session: SessionId, app: Option<&str>) -> String {
+        mint(keys, app, session, 1, &self.secret)
     }
 }
 
@@ -67,12 +76,23 @@ pub struct Presented {
     pub session: SessionId,
     /// Which of its tokens.
     pub generation: u32,
+    /// The app whose it is; none for a client of this server itself, which may ask for any audience.
+    pub app: Option<String>,
     secret: Zeroizing<[u8; 32]>,
 }
 
-fn mint(keys: &MacRing, session: SessionId, generation: u32, secret: &[u8; 32]) -> String {
+/// What the MAC covers besides the token's own fields. Two purposes, so that no name makes an app's token another's.
+fn holder(app: Option<&str>) -> [&[u8]; 2] {
+    match app {
+        None => [b"usher-refresh-v2", b""],
+        Some(name) => [b"usher-refresh-app-v2", name.as_bytes()],
+    }
+}
+
+fn mint(keys: &MacRing, app: Option<&str>, session: SessionId, generation: u32, secret: &[u8; 32]) -> String {
     let generation = generation.to_be_bytes();
-    let (kid, mac) = keys.tag(&[b"usher-refresh-v1", &session.bytes(), &generation, secret]);
+    let [purpose, name] = holder(app);
+    let (kid, mac) = keys.tag(&[purpose, name, &session.bytes(), &generation, secret]);
     let mut bytes = Zeroizing::new([0; LENGTH]);
     bytes[0] = kid;
     bytes[1..17].copy_from_slice(&session.bytes());
@@ -82,18 +102,24 @@ fn mint(keys: &MacRing, session: SessionId, generation: u32, secret: &[u8; 32]) 
     crate::secret::armor(Kind::Refresh.prefix(), &bytes).to_string()
 }
 
-/// Reads a token that we minted; `None` for anything else.
-pub fn read(keys: &MacRing, token: &str) -> Option<Presented> {
+/// Reads a token that we minted, for ourselves or for one of these apps; `None` for anything else.
+pub fn read<'a>(keys: &MacRing, apps: impl IntoIterator<Item = &'a str>, token: &str) -> Option<Presented> {
     let bytes = crate::secret::unarmor::<LENGTH>(Kind::Refresh.prefix(), token)?;
     let session = SessionId::from_bytes(bytes[1..17].try_into().ok()?);
     let generation: [u8; 4] = bytes[17..21].try_into().ok()?;
     let secret = Zeroizing::new(<[u8; 32]>::try_from(&bytes[21..53]).ok()?);
-    let parts: [&[u8]; 4] = [b"usher-refresh-v1", &session.bytes(), &generation, &*secret];
-    keys.verify(bytes[0], &parts, &bytes[53..]).then_some(Presented {
-        session,
-        generation: u32::from_be_bytes(generation),
-        secret,
-    })
+    let is_of = |app: Option<&str>| {
+        let [purpose, name] = holder(app);
+        keys.verify(bytes[0], &[purpose, name, &session.bytes(), &generation, &*secret], &bytes[53..])
+    };
+    let app = std::iter::once(None).chain(apps.into_iter().map(Some)).find(|app| is_of(*app))?;
+    let (app, generation) = (app.map(str::to_owned), u32::from_be_bytes(generation));
+    Some(Presented { session, generation, app, secret })
+}
+
+/// The token as this server reads it: an app that is registered no more has none.
+pub fn presented(cx: &Cx, token: &str) -> Option<Presented> {
+    read(&cx.app.macs.refresh, cx.app.config.apps.iter().map(|app| app.name.as_str()), token)
 }
 
 /// A refresh that succeeded.
@@ -104,6 +130,8 @@ pub struct Refreshed {
     pub session: SessionId,
     /// The token that rotates next.
     pub token: String,
+    /// The app whose it is, and for whose audience alone an access token may be given.
+    pub app: Option<String>,
 }
 
 /// Why a refresh token is refused. To the client all of these are one `invalid_grant`.
@@ -178,12 +206,16 @@ fn successor(keys: &MacRing, secret: &[u8; 32], nonce: &str) -> Zeroizing<[u8; 3
     Zeroizing::new(keys.derive(&[b"usher-refresh-successor-v1", secret, nonce.as_bytes()]))
 }
 
-/// Exchanges a refresh token for its successor.
+/// Exchanges a refresh token for its successor, for somebody who wants an access token for `app`'s audience, or
+/// names none. A token of one app is no token to another: it is refused before it rotates.
 ///
 /// Of any number of simultaneous exchanges of one token, one rotates and the others are told the same
 /// successor. A replay ends the session in the same commit that notices it.
-pub async fn exchange(cx: &Cx, token: &str) -> Result<Result<Refreshed, RefreshError>, Error> {
-    let Some(presented) = read(&cx.app.macs.refresh, token) else { return Ok(Err(RefreshError::Unknown)) };
+pub async fn exchange(cx: &Cx, token: &str, app: Option<&str>) -> Result<Result<Refreshed, RefreshError>, Error> {
+    let Some(presented) = presented(cx, token) else { return Ok(Err(RefreshError::Unknown)) };
+    if presented.app.as_deref().is_some_and(|holder| app.is_some_and(|asked| asked != holder)) {
+        return Ok(Err(RefreshError::Unknown));
+    }
     let nonce = URL_SAFE_NO_PAD.encode(cx.app.rng.bytes::<16>());
     let entry = audit::Entry::new(cx, audit::Event::RefreshReplayed, audit::Outcome::Refused);
     let (inner, session) = (cx.clone(), presented.session);
@@ -215,7 +247,8 @@ async fn rotate(
     let refreshed = |generation, secret: &[u8; 32]| Refreshed {
         account: state.account,
         session: id,
-        token: mint(keys, id, generation, secret),
+        token: mint(keys, presented.app.as_deref(), id, generation, secret),
+        app: presented.app.clone(),
     };
     match decide(&state, presented, now, grace) {
         Decision::Rotate => {
@@ -252,7 +285,7 @@ mod tests {
     const GRACE: Duration = Duration::from_secs(30);
 
     fn presented(generation: u32, secret: [u8; 32]) -> Presented {
-        Presented { session: SessionId::from_bytes([1; 16]), generation, secret: Zeroizing::new(secret) }
+        Presented { session: SessionId::from_bytes([1; 16]), generation, app: None, secret: Zeroizing::new(secret) }
     }
 
     fn state(generation: u32, rotations: &str) -> RefreshState {
@@ -294,15 +327,29 @@ mod tests {
         let id = SessionId::new(Time(1), &Rng::seeded(2));
         let token = first.token(&keys, id);
         assert!(token.starts_with("usr_"));
-        assert!(read(&keys, &token).is_some_and(|back| back.session == id && back.generation == 1));
-        assert!(read(&keys, &token.replace("usr_", "usp_")).is_none());
-        assert!(read(&MacRing::of([8; 32]), &token).is_none());
+        assert!(read(&keys, [], &token).is_some_and(|back| back.session == id && back.generation == 1));
+        assert!(read(&keys, [], &token.replace("usr_", "usp_")).is_none());
+        assert!(read(&MacRing::of([8; 32]), [], &token).is_none());
+    }
+
+    #[test]
+    fn a_token_says_whose_it_is_and_an_app_that_is_gone_has_none() {
+        let keys = MacRing::of([7; 32]);
+        let first = First::draw(&Rng::seeded(1));
+        let id = SessionId::new(Time(1), &Rng::seeded(2));
+        let of = |app| first.token_for(&keys, id, app);
+        let whose = |token: &str| read(&keys, ["shop", "shop2"], token).map(|back| back.app);
+        assert_eq!(whose(&of(None)), Some(None));
+        assert_eq!(whose(&of(Some("shop"))), Some(Some("shop".to_owned())));
+        assert_eq!(whose(&of(Some("shop2"))), Some(Some("shop2".to_owned())));
+        assert_eq!(whose(&of(Some("gone"))), None);
+        assert_eq!(whose(&of(Some(""))), None, "no name is no app");
     }
 
     proptest::proptest! {
         #[test]
         fn any_text_is_read_without_panic(text in "(usr_)?[A-Za-z0-9_-]{0,140}") {
-            proptest::prop_assert!(read(&MacRing::of([7; 32]), &text).is_none());
+            proptest::prop_assert!(read(&MacRing::of([7; 32]), ["shop"], &text).is_none());
         }
     }
 }

@@ -224,7 +224,7 @@ pub fn rules(cx: &Cx) -> RotationRules {
         cache_for: tokens.publish_ahead.max(CACHE_FOR),
         rotate_after: tokens.rotate_every,
         // The longest token that is verified by signature lives as long as a session may.
-        keep_for: cx.app.config.sessions.absolute + Duration::from_secs(60),
+        keep_for: cx.app.config.sessions.longest() + Duration::from_secs(60),
     }
 }
 

@@ -23,6 +23,16 @@ pub enum Audience {
     },
 }
 
+impl Audience {
+    /// The app's name, when it is one.
+    pub fn app(&self) -> Option<&str> {
+        match self {
+            Audience::Own => None,
+            Audience::App { name, .. } => Some(name),
+        }
+    }
+}
+
 /// An access token (RFC 9068) for the caller's session.
 pub fn access(cx: &Cx, caller: &Caller, audience: &Audience) -> Result<String, SigningFailed> {
     let claims = claims(cx, caller, audience, cx.app.config.tokens.access_life);

@@ -5,6 +5,8 @@
 mod api;
 mod binary;
 mod browser;
+mod edge;
+mod faults;
 mod gate;
 mod headers;
 mod mutants;

@@ -90,15 +90,10 @@ impl SingleUseLink {
     fn of(cx: &Cx, made: &MadeLink) -> SingleUseLink {
         SingleUseLink {
             id: made.link.id.to_string(),
-            url: address(cx, made),
+            url: cx.absolute(&made.path),
             expires_at: made.link.expires_at.rfc3339(),
         }
     }
-}
-
-/// The whole address of a link, on the origin that the admin used.
-pub(super) fn address(cx: &Cx, made: &MadeLink) -> String {
-    format!("{}{}", cx.request.origin, made.path.as_str())
 }
 
 fn page(limit: Option<u32>) -> u32 {

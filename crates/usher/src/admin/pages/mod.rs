@@ -10,7 +10,6 @@ pub mod groups;
 pub mod invites;
 
 use super::AdminError;
-use super::api::address;
 use crate::accounts::{self as rules, Buckets};
 use crate::cx::Cx;
 use crate::http::extract::AdminPage;
@@ -91,7 +90,7 @@ fn buckets(cx: &Cx, ticked: Vec<&str>, held: &Buckets) -> Result<Buckets, Failur
 }
 
 fn link(cx: &Cx, made: &MadeLink) -> NewLink {
-    NewLink { url: address(cx, made), expires: when(made.link.expires_at, cx.now) }
+    NewLink { url: cx.absolute(&made.path), expires: when(made.link.expires_at, cx.now) }
 }
 
 /// A refusal as a sentence for the page; what is no refusal goes on as a failure.

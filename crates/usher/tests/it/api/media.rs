@@ -416,3 +416,37 @@ async fn a_url_of_a_personal_token_dies_with_the_token() {
     let answer = shelf.app.anonymous().get(&target).await;
     assert_eq!((answer.status, answer.header("usher-reason")), (StatusCode::FORBIDDEN, "revoked"));
 }
+
+#[tokio::test]
+async fn every_method_and_range_meets_the_same_refusals() {
+    let shelf = Shelf::new().await;
+    let (_, alice) = shelf.viewer("alice").await;
+    let (_, bob) = shelf.viewer("bob").await;
+    let server = Server::start(&shelf.app).await;
+    let (good, dead) = (url(&alice, "k.bin").await, url(&bob, "k.bin").await);
+    assert_eq!(bob.form("/logout", &[]).await.status, StatusCode::OK);
+    let (token, path) = parts(&good);
+    let forged = format!("/m/{}{}/{path}", &token[..70], if token.ends_with('A') { "BBBBBB" } else { "AAAAAA" });
+    let elsewhere = format!("/m/{token}/a/k.bin");
+    for lines in [&[][..], &["Range: bytes=0-9"], &["Range: bytes=2000-"], &["If-None-Match: *"], &["If-Match: \"x\""]]
+    {
+        for method in ["GET", "HEAD"] {
+            for (what, target, status) in [
+                ("forged", forged.as_str(), 403),
+                ("elsewhere", elsewhere.as_str(), 403),
+                ("ended", dead.as_str(), 403),
+                ("malformed", &format!("/m/{token}/../k.bin"), 400),
+            ] {
+                let answer = server.ask(method, target, lines).await;
+                assert_eq!(answer.status, status, "{method} {what} {lines:?}");
+                assert_eq!(
+                    (answer.header("etag"), answer.header("content-range")),
+                    ("", ""),
+                    "{method} {what} {lines:?}"
+                );
+                shelf.app.advance(Duration::from_secs(5));
+            }
+        }
+    }
+    assert_eq!(server.ask("HEAD", &good, &["Range: bytes=0-9"]).await.status, 200);
+}

@@ -109,3 +109,26 @@ async fn a_refresh_token_outlives_a_restart() {
     let app = app.restart().await;
     assert!(exchange(&app.anonymous(), &token).await.is_ok());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_token_of_a_long_line_shown_by_32_at_once_has_one_successor() {
+    let app = TestApp::new().await;
+    let (program, mut token) = alice(&app).await;
+    for round in 0..60 {
+        let tasks: Vec<_> = (0..32)
+            .map(|_| {
+                let (program, token) = (program.clone(), token.clone());
+                tokio::spawn(async move { exchange(&program, &token).await })
+            })
+            .collect();
+        let mut next = BTreeSet::new();
+        for task in tasks {
+            next.insert(task.await.unwrap().unwrap().as_str().unwrap().to_owned());
+        }
+        assert_eq!(next.len(), 1, "round {round}");
+        let successor = Value::from(next.pop_first().unwrap());
+        assert_ne!(successor, token, "it rotated");
+        token = successor;
+        app.advance(Duration::from_secs(1));
+    }
+}

@@ -9,3 +9,4 @@ mod demo;
 mod ending;
 mod refusals;
 mod start;
+mod strain;

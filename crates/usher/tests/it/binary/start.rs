@@ -49,6 +49,18 @@ fn health_and_metrics_have_a_listener_of_their_own() {
     let token = server.logged_in("alice");
     assert_eq!(server.refresh(&token).status, 200);
     assert!(get("/metrics").body.contains("usher_sessions_live 1"));
+    let out = server.post("/api/v1/logout", &serde_json::json!({"refresh_token": server.logged_in("alice")}));
+    assert_eq!((out.status, server.get("/nowhere").status), (204, 404));
+    let counted = get("/metrics").body;
+    for line in [
+        "usher_requests_total{route=\"/api/v1/login\",status=\"2xx\"} 2",
+        "usher_requests_total{route=\"/api/v1/refresh\",status=\"2xx\"} 1",
+        "usher_requests_total{route=\"none\",status=\"4xx\"} 1",
+        "usher_sessions_ended_total 1",
+        "usher_hashes_total 3",
+    ] {
+        assert!(counted.lines().any(|counted| counted == line), "{line}\n{counted}");
+    }
     assert_eq!((server.get("/metrics").status, server.get("/health/ready").status), (404, 404));
 }
 

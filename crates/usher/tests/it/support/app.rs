@@ -217,6 +217,11 @@ impl Answer {
 }
 
 impl Actor {
+    /// Somebody at another router over the same application.
+    pub fn of(app: &TestApp, router: Router) -> Actor {
+        Actor { router, ..app.anonymous() }
+    }
+
     /// The same, holding a bearer token.
     pub fn bearing(&self, token: &str) -> Actor {
         Actor { bearer: Some(token.to_owned()), ..self.clone() }
