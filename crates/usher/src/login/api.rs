@@ -187,7 +187,7 @@ fn tokens(
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refresh {
-    /// The refresh token.
+    /// The refresh token. One that an app was given is good for that app only.
     pub refresh_token: Option<String>,
     /// A registered app, whose audience the access token is for.
     pub app: Option<String>,

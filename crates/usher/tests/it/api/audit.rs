@@ -1,7 +1,7 @@
 //! `/api/v1/audit`: what happened, newest first, by filter.
 
 use super::users::id_of;
-use crate::support::app::TestApp;
+use crate::support::app::{PASSWORD, TestApp};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -74,4 +74,81 @@ async fn the_log_is_read_by_pages_and_filtered() {
     for bad in ["event=nonsense", "since=yesterday", "account=alice", "before=x"] {
         assert_eq!(admin.get(&format!("/api/v1/audit?{bad}")).await.status, StatusCode::UNPROCESSABLE_ENTITY, "{bad}");
     }
+}
+
+/// One event as the API tells it, without what differs from run to run.
+fn told(event: &Value) -> (String, String, String) {
+    let field = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    (field("event"), field("result"), field("detail"))
+}
+
+#[tokio::test]
+async fn everything_that_happens_at_the_door_and_to_one_s_own_account_is_told_once() {
+    let app = TestApp::with(|config| config.accounts.signup = usher::config::Signup::Invite).await;
+    let admin = app.admin("root").await;
+    let id = app.account("alice", Role::User).await;
+    // What was told since the last look, oldest first; each with who, from where, when, and for which request.
+    let mut seen = 0;
+    let mut news = async |what: &str, account: &str| {
+        app.advance(Duration::from_secs(1));
+        let all = admin.get("/api/v1/audit?limit=200").await.json()["events"].as_array().unwrap().clone();
+        let fresh: Vec<Value> = all.iter().take(all.len() - seen).rev().cloned().collect();
+        seen = all.len();
+        for event in &fresh {
+            assert_eq!(event["account"], json!(account), "{what}: {event}");
+            assert_eq!(event["address"], "192.0.2.10", "{what}: {event}");
+            assert!(event["at"].as_str().unwrap().ends_with('Z') && event["request"].as_str().unwrap().len() == 16);
+        }
+        fresh.iter().map(told).collect::<Vec<_>>()
+    };
+    let account = id.to_string();
+    let one = |event: &str, result: &str, detail: &str| vec![(event.to_owned(), result.to_owned(), detail.to_owned())];
+    news("the admin's own login", &id_of(&admin, "root").await).await;
+
+    let alice = app.logged_in("alice").await;
+    assert_eq!(news("login", &account).await, one("login", "done", "pwd"));
+    let tokens = app.tokens("alice").await;
+    assert_eq!(news("login by program", &account).await, one("login", "done", "pwd"));
+    let first = json!({"refresh_token": tokens["refresh_token"]});
+    let second = app.anonymous().post("/api/v1/refresh", first.clone()).await.json();
+    assert_eq!(news("a refresh", &account).await, [], "an hourly refresh of everybody would bury the rest");
+    app.advance(Duration::from_secs(31));
+    assert_eq!(app.anonymous().post("/api/v1/refresh", first).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(news("a replay", &account).await, one("refresh_replayed", "refused", ""));
+    assert!(second["refresh_token"].is_string());
+
+    let made = alice.post("/api/v1/me/tokens", json!({"name": "x", "scopes": ["media"]})).await.json();
+    assert_eq!(news("a token", &account).await, one("personal_token_created", "done", "media"));
+    let path = format!("/api/v1/me/tokens/{}", made["token"]["id"].as_str().unwrap());
+    assert_eq!(alice.delete(&path).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(news("its end", &account).await, one("personal_token_revoked", "done", ""));
+    alice.json(Method::PATCH, "/api/v1/me", json!({"display_name": "Al"})).await;
+    assert_eq!(news("a name", &account).await, one("account_changed", "done", "display name"));
+    alice.json(Method::PATCH, "/api/v1/me", json!({"email": "a@example.org"})).await;
+    assert_eq!(news("an address", &account).await, one("account_changed", "done", "email"));
+    let tablet = app.logged_in("alice").await;
+    news("another login", &account).await;
+    assert_eq!(alice.post("/api/v1/me/sessions/end-others", json!({})).await.status, StatusCode::OK);
+    assert_eq!(news("ending the others", &account).await, one("session_ended", "done", "revoked"));
+    assert_eq!(tablet.get("/api/v1/me").await.status, StatusCode::UNAUTHORIZED);
+    let change = json!({"current": PASSWORD, "password": "harbor-quilt-marble-52"});
+    assert_eq!(alice.post("/api/v1/me/password", change).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(news("a password", &account).await, one("password_changed", "done", "own"));
+    assert_eq!(alice.form("/logout", &[]).await.status, StatusCode::OK);
+    assert_eq!(news("logout", &account).await, one("logout", "done", ""));
+    alice.form("/logout", &[]).await;
+    assert_eq!(news("a second logout", &account).await, [], "nothing happened, so nothing is told");
+
+    // A refused login names the account it was for, if there is one, and nobody as who did it.
+    app.anonymous().post("/api/v1/login", json!({"username": "ALICE", "password": "wrong"})).await;
+    app.anonymous().post("/api/v1/login", json!({"username": "my secret word", "password": "wrong"})).await;
+    let refused = admin.get("/api/v1/audit?event=login&limit=2").await.json();
+    for (event, target) in refused["events"].as_array().unwrap().iter().zip(["", "alice"]) {
+        assert_eq!(told(event), ("login".to_owned(), "refused".to_owned(), "pwd".to_owned()));
+        assert_eq!(
+            (&event["target"], &event["actor"], &event["session"]),
+            (&json!(target), &Value::Null, &Value::Null)
+        );
+    }
+    assert!(!admin.get("/api/v1/audit?limit=200").await.text().contains("secret word"));
 }
