@@ -85,7 +85,8 @@ pub fn life(cx: &Cx, kind: Kind, role: accounts::Role) -> Life {
 /// checks the credential's version and the account's standing again and begins the session.
 pub async fn with_password(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginError> {
     let started = floor::Started::now();
-    let result = judge(cx, attempt).await;
+    let mut hashed = false;
+    let result = judge(cx, attempt, &mut hashed).await;
     cx.app.metrics.login(match &result {
         Ok(_) => ops::LoginResult::Success,
         Err(LoginError::InvalidCredentials) => ops::LoginResult::Refused,
@@ -93,13 +94,16 @@ pub async fn with_password(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginE
         Err(LoginError::Busy(_)) => ops::LoginResult::Overloaded,
         Err(LoginError::Storage(_)) => ops::LoginResult::Error,
     });
-    if matches!(result, Ok(_) | Err(LoginError::InvalidCredentials)) {
+    // Whatever the answer is: the failure that begins a wait is told otherwise, and would tell by its time what the
+    // other failures do not, whether there is an account with an imported hash.
+    if hashed {
         cx.app.login_floor.hold(&started).await;
     }
     result
 }
 
-async fn judge(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginError> {
+/// `hashed` says whether a password was looked at, so that the time of the answer could tell something.
+async fn judge(cx: &Cx, attempt: Attempt, hashed: &mut bool) -> Result<LoggedIn, LoginError> {
     let name = username::lookup_key(&attempt.username);
     let subjects = throttle::Subjects::of(name.as_deref().unwrap_or(&attempt.username), cx.request.address);
     let ticket = throttle::admit(cx, &subjects).await?;
@@ -110,6 +114,7 @@ async fn judge(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginError> {
     let encoded = credential.as_ref().and_then(|credential| credential.encoded.as_deref());
     let parsed = encoded.and_then(|text| hash::Encoded::parse(text).ok());
     let verdict = check(cx, attempt.password.clone(), parsed).await?;
+    *hashed = true;
     let known = credential.as_ref().map(|credential| credential.username.clone());
     let usable =
         credential.filter(|credential| verdict != Verdict::Wrong && credential.standing == accounts::Standing::Active);

@@ -285,10 +285,11 @@ impl Api {
 
 #[tokio::test]
 async fn keys_rotate_under_load_and_no_verification_fails_anywhere() {
-    let app = TestApp::with(|config| config.sessions.max_per_account = 10_000).await;
+    let app = TestApp::new().await;
     let admin = app.admin("root").await;
     let mut api = Api::fetch(&app).await;
     let mut outstanding: Vec<(String, i64)> = Vec::new();
+    let mut line = app.tokens("root").await["refresh_token"].clone();
     let (mut rotations, mut verified) = (0, 0);
     // Four days in steps of seven minutes; a rotation is tried every hour.
     for step in 0..830 {
@@ -302,11 +303,10 @@ async fn keys_rotate_under_load_and_no_verification_fails_anywhere() {
         if now >= api.fetched + 300 {
             api = Api::fetch(&app).await;
         }
-        if step % 3 == 0 {
-            let caller = app.tokens("root").await;
-            let expires = read(&caller["access_token"]).1["exp"].as_i64().unwrap();
-            outstanding.push((caller["access_token"].as_str().unwrap().to_owned(), expires));
-        }
+        let fresh = refresh(&app, json!({"refresh_token": line})).await.json();
+        let expires = read(&fresh["access_token"]).1["exp"].as_i64().unwrap();
+        outstanding.push((fresh["access_token"].as_str().unwrap().to_owned(), expires));
+        line = fresh["refresh_token"].clone();
         outstanding.retain(|(_, expires)| now < *expires);
         for (token, _) in &outstanding {
             api.set.verify(token, TokenType::Access, now).unwrap();
