@@ -22,5 +22,6 @@ mod personal_tokens;
 mod refresh;
 mod session_data;
 mod sessions;
+mod settings;
 mod transfers;
 mod users;

@@ -76,7 +76,13 @@ impl TestApp {
 
     /// Ends this server and starts another one on the same files.
     pub async fn restart(self) -> TestApp {
-        let TestApp { app, clock, router, config, folder } = self;
+        self.restart_with(|_| {}).await
+    }
+
+    /// The same, with a configuration that its owner changed meanwhile.
+    pub async fn restart_with(self, change: impl FnOnce(&mut Config)) -> TestApp {
+        let TestApp { app, clock, router, mut config, folder } = self;
+        change(&mut config);
         usher::sessions::flush_uses(&Cx::internal(&app, "restart")).await.unwrap();
         drop(router);
         let db = app.db.clone();
