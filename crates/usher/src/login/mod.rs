@@ -181,7 +181,7 @@ async fn refuse(
     crate::log::login_failed(cx.request.address, known.unwrap_or_default(), reason);
     let target = known.and_then(username::lookup_key).unwrap_or_default();
     let entry = Entry::new(cx, Event::Login, Outcome::Refused).target(target).detail("pwd");
-    let wait = throttle::count_failure(cx, subjects, entry).await?;
+    let wait = throttle::count_failure(cx, subjects, entry, known.is_some()).await?;
     drop(ticket);
     Ok(match wait {
         Some(wait) => LoginError::RateLimited(wait),

@@ -133,14 +133,20 @@ pub async fn admit(cx: &Cx, subjects: &Subjects) -> Result<Ticket, LoginError> {
     Ok(ticket)
 }
 
-/// Counts a failure under all its subjects. Returns how long the account is refused from now on, if it is.
-pub async fn count_failure(cx: &Cx, subjects: &Subjects, entry: Entry) -> Result<Option<Duration>, Error> {
+/// Counts a failure under all its subjects, and tells of it. Returns how long the account is refused from now on, if
+/// it is.
+///
+/// What is guessed at names that nobody has (`known` is false), from where much was guessed already, is told by the
+/// log alone: events are kept for a year, and a stranger must not be able to fill the disk with them. Guesses at an
+/// account are few by themselves, and are always told.
+pub async fn count_failure(cx: &Cx, subjects: &Subjects, entry: Entry, known: bool) -> Result<Option<Duration>, Error> {
     let rules = cx.app.config.throttle;
     let (subjects, now) = (subjects.clone(), cx.now);
     cx.write("login.count_failure", async move |tx| {
         let forget_before = now - rules.window;
-        for subject in [&subjects.address, &subjects.network] {
-            store::count(tx, subject, now, forget_before).await?;
+        let mut crowded = false;
+        for (subject, most) in [(&subjects.address, rules.per_address), (&subjects.network, rules.per_network)] {
+            crowded |= store::count(tx, subject, now, forget_before).await? > i64::from(most);
         }
         // The failures of an account are forgotten by its own success, or after a long quiet; never sooner.
         let failures = store::count(tx, &subjects.account, now, now - rules.forget_after).await?;
@@ -148,7 +154,9 @@ pub async fn count_failure(cx: &Cx, subjects: &Subjects, entry: Entry) -> Result
         if wait > Duration::ZERO {
             store::block(tx, &subjects.account, now + wait).await?;
         }
-        entry.record(tx).await?;
+        if known || !crowded {
+            entry.record(tx).await?;
+        }
         Ok((wait > Duration::ZERO).then_some(wait.min(LONGEST_TOLD)))
     })
     .await

@@ -250,3 +250,22 @@ async fn a_fresh_server_knows_nobody() {
     }
     assert!(usher::accounts::list(&app.app.db, "", "", 10).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_flood_of_made_up_names_does_not_fill_the_log_of_events() {
+    let app = TestApp::with(|config| config.throttle.per_address = 3).await;
+    app.account("alice", Role::User).await;
+    let guess = |name: String| {
+        let stranger = app.anonymous();
+        async move { stranger.post("/api/v1/login", json!({"username": name, "password": "wrong"})).await.status }
+    };
+    for n in 0..3 {
+        assert_eq!(guess(format!("nobody {n}")).await, StatusCode::UNAUTHORIZED);
+    }
+    let flood = at_once(12, |n| guess(if n == 0 { "alice".to_owned() } else { format!("made up {n}") })).await;
+    assert!(flood.iter().all(|status| *status == StatusCode::UNAUTHORIZED), "{flood:?}");
+    let filter = usher::audit::Filter { event: Some("login".to_owned()), ..Default::default() };
+    let told = usher::audit::list(&app.app.db, &filter, 100).await.unwrap();
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert_eq!(told.iter().filter(|event| event.target == "alice").count(), 1, "a guess at an account is always told");
+}
