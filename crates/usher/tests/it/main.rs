@@ -7,6 +7,7 @@ mod binary;
 mod browser;
 mod gate;
 mod headers;
+mod hostile;
 mod mutants;
 mod races;
 mod statements;
