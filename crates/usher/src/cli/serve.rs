@@ -91,6 +91,9 @@ pub async fn run(common: &Common, arguments: Arguments, env: &Strings) -> Result
     };
     let place = Place::find(common, flags, env)?;
     log::init(&place.config.log);
+    if let Some(remark) = place.config.accounts.hash.remark() {
+        tracing::warn!(target: "usher::serve", "{remark}");
+    }
     let files = place.files()?;
     let server = Server::start(files, place.config).await?;
     server.announce(common, &[]).await?;
