@@ -10,10 +10,10 @@ use crate::report::{Goal, Report};
 use crate::scale::{CONNECTIONS, END_ONE_IN, FULL, PACE, PACED, QUICK, REFRESHING, Scale};
 use crate::start::Starter;
 use crate::stats::median;
-use crate::stock::Stock;
+use crate::workshop::{House, Workshop, build, prepare};
 use crate::{Told, http, login, memory, nginx, ranges, refresh};
 use clap::Args;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -40,37 +40,6 @@ pub struct Arguments {
     /// Print JSON instead of the table
     #[arg(long)]
     json: bool,
-}
-
-/// A folder to work in, removed in the end unless its owner named it.
-struct Workshop {
-    path: PathBuf,
-    keep: bool,
-}
-
-impl Workshop {
-    /// Beside the program and not among temporary files: those may lie in memory, where a commit costs nothing.
-    fn open(named: Option<PathBuf>, own: &Path) -> Told<Workshop> {
-        let keep = named.is_some();
-        let path = named.unwrap_or_else(|| own.with_file_name(format!("usher-bench-{}", std::process::id())));
-        fs::create_dir_all(&path)?;
-        Ok(Workshop { path: fs::canonicalize(path)?, keep })
-    }
-}
-
-impl Drop for Workshop {
-    fn drop(&mut self) {
-        if !self.keep {
-            // What cannot be removed is told by its name, which is ours.
-            let _ = fs::remove_dir_all(&self.path);
-        }
-    }
-}
-
-/// An installation with sessions.
-struct House {
-    data: PathBuf,
-    stock: Arc<Stock>,
 }
 
 /// Everything a stage needs.
@@ -122,39 +91,6 @@ pub async fn run(arguments: Arguments) -> Told<()> {
     } else {
         Err("there were wrong answers; the numbers are worth nothing".into())
     }
-}
-
-/// Builds `usher` beside this program, with the same optimization.
-fn build(own: &Path, cores: &Cores) -> Told<PathBuf> {
-    let mut command = Command::new("cargo");
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "-p", "usher", "--bin", "usher"]);
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
-    }
-    if !cores.start(&mut command, On::All)?.wait()?.success() {
-        return Err("usher could not be built; name a built one with --server".into());
-    }
-    let built = own.with_file_name("usher");
-    if built.is_file() { Ok(built) } else { Err("usher was built elsewhere; name it with --server".into()) }
-}
-
-/// Makes an installation, in a process of its own so that the driver stays small.
-fn prepare(own: &Path, cores: &Cores, at: &Path, [sessions, again, once, refreshes]: [usize; 4]) -> Told<House> {
-    let (data, credentials) = (at.join("data"), at.join("credentials"));
-    if at.exists() {
-        fs::remove_dir_all(at)?;
-    }
-    fs::create_dir_all(at)?;
-    let mut command = Command::new(own);
-    command.arg("prepare").arg("--data").arg(&data).arg("--credentials").arg(&credentials);
-    for (flag, count) in [("--sessions", sessions), ("--again", again), ("--once", once), ("--refreshes", refreshes)] {
-        command.arg(flag).arg(count.to_string());
-    }
-    let status = cores.start(&mut command, On::All)?.wait()?;
-    if !status.success() {
-        return Err("the installation could not be prepared".into());
-    }
-    Ok(House { stock: Arc::new(Stock::read(&credentials)?), data })
 }
 
 /// Ratios, round by round.

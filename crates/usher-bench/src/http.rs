@@ -98,11 +98,20 @@ pub fn get(path: &str, fields: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n").into_bytes()
 }
 
-/// A request with a JSON body.
+/// A POST with a JSON body.
 pub fn post(path: &str, fields: &str, body: &str) -> Vec<u8> {
+    send("POST", path, fields, body)
+}
+
+/// A PUT with a JSON body.
+pub fn put(path: &str, fields: &str, body: &str) -> Vec<u8> {
+    send("PUT", path, fields, body)
+}
+
+fn send(method: &str, path: &str, fields: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Type: application/json\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Type: application/json\r\n\
          Content-Length: {length}\r\n\r\n{body}"
     )
     .into_bytes()

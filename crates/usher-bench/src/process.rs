@@ -62,6 +62,11 @@ impl Running {
         self.first_200(&http::get(path, ""), clock::now()).await.map(|_| ())
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The processor time it has used.
     pub fn usage(&self) -> Told<Usage> {
         Usage::of(self.child.id())

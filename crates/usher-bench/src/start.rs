@@ -5,6 +5,7 @@ use crate::gate::{self, By};
 use crate::process::{Running, free_address};
 use crate::{Told, clock, http, place};
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -22,9 +23,14 @@ pub struct Starter {
 impl Starter {
     /// Starts the server on `data` and does not wait for it.
     pub fn start(&self, cores: &Cores, data: &Path, on: On) -> Told<Running> {
+        self.start_with(cores, data, on, None, "")
+    }
+
+    /// Starts it with an operations listener and further settings.
+    pub fn start_with(&self, cores: &Cores, data: &Path, on: On, ops: Option<SocketAddr>, more: &str) -> Told<Running> {
         let addr = free_address()?;
         let config = self.work.join("usher.toml");
-        fs::write(&config, place::configuration(addr, &self.folder))?;
+        fs::write(&config, place::configuration(addr, ops, &self.folder) + more)?;
         let log = File::options().create(true).append(true).open(self.work.join("server.log"))?;
         let mut command = Command::new(&self.program);
         // Nothing in our environment may configure it.
