@@ -28,6 +28,8 @@ mod soak;
 mod start;
 mod stats;
 mod stock;
+mod tls;
+mod whole;
 mod workshop;
 
 use clap::{Parser, Subcommand};

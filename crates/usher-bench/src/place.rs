@@ -1,6 +1,7 @@
 //! An installation, made as the server makes it, and the server's configuration for the bench.
 
 use crate::Told;
+use crate::tls::Pair;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,13 +15,19 @@ use usher_db::{DatabaseUrl, Db};
 
 /// The issuer of every token, whatever port a run is given.
 const PUBLIC_URL: &str = "http://localhost:8080";
+/// The same under TLS.
+const SECURE_URL: &str = "https://localhost:8080";
 
 /// The configuration of every server that is measured: what a new installation has, with one folder.
-pub fn configuration(listen: SocketAddr, ops: Option<SocketAddr>, folder: &Path) -> String {
+pub fn configuration(listen: SocketAddr, ops: Option<SocketAddr>, folder: &Path, tls: Option<&Pair>) -> String {
+    let (url, pair) = match tls {
+        None => (PUBLIC_URL, String::new()),
+        Some(Pair { cert, key, .. }) => (SECURE_URL, format!("[tls]\ncert = {cert:?}\nkey = {key:?}\n\n")),
+    };
     let (folder, ops) = (folder.display(), ops.map_or_else(|| "off".to_owned(), |ops| ops.to_string()));
     format!(
-        "[server]\nlisten = \"{listen}\"\nops_listen = \"{ops}\"\npublic_url = \"{PUBLIC_URL}\"\n\n\
-         [[bucket]]\nname = \"media\"\npath = \"{folder}\"\n"
+        "[server]\nlisten = \"{listen}\"\nops_listen = \"{ops}\"\npublic_url = \"{url}\"\n\n\
+         {pair}[[bucket]]\nname = \"media\"\npath = \"{folder}\"\n"
     )
 }
 

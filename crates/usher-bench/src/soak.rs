@@ -90,7 +90,7 @@ pub async fn run(arguments: Arguments) -> Told<()> {
     std::fs::create_dir_all(&house)?;
     aged::leave_behind(&house.join("data")).await?;
     let house = fill(&own, &cores, &house, STOCK)?;
-    let starter = Starter { program, work: workshop.path.clone(), folder };
+    let starter = Starter { program, work: workshop.path.clone(), folder, tls: None };
     let ops = free_address()?;
     let mut server = starter.start_with(&cores, &house.data, On::All, Some(ops), SETTINGS)?;
     server.ready("/login").await?;
@@ -99,7 +99,7 @@ pub async fn run(arguments: Arguments) -> Told<()> {
     let end = clock::now() + length;
     let (to, stock) = (server.addr, house.stock.clone());
     let bearer = stock.new_bearers.last().ok_or("no access tokens")?;
-    let film = ranges::media_path(to, bearer).await?;
+    let film = ranges::media_path(to, &By::Bearer.fields(bearer)).await?;
     let cookies = Pool::new(By::Cookie, stock.cookies.clone(), stock.new_cookies.clone());
     let bearers = Pool::new(By::Bearer, stock.bearers.clone(), Vec::new());
     let logins = Queue::default();

@@ -3,6 +3,7 @@
 use crate::cores::{Cores, On};
 use crate::gate::{self, By};
 use crate::process::{Running, free_address};
+use crate::tls::Pair;
 use crate::{Told, clock, http, place};
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Starts servers on prepared data.
+#[derive(Clone)]
 pub struct Starter {
     /// The built `usher`.
     pub program: PathBuf,
@@ -18,6 +20,8 @@ pub struct Starter {
     pub work: PathBuf,
     /// The folder it serves.
     pub folder: PathBuf,
+    /// The certificate it serves it under, if any.
+    pub tls: Option<Pair>,
 }
 
 impl Starter {
@@ -30,12 +34,13 @@ impl Starter {
     pub fn start_with(&self, cores: &Cores, data: &Path, on: On, ops: Option<SocketAddr>, more: &str) -> Told<Running> {
         let addr = free_address()?;
         let config = self.work.join("usher.toml");
-        fs::write(&config, place::configuration(addr, ops, &self.folder) + more)?;
+        fs::write(&config, place::configuration(addr, ops, &self.folder, self.tls.as_ref()) + more)?;
         let log = File::options().create(true).append(true).open(self.work.join("server.log"))?;
         let mut command = Command::new(&self.program);
         // Nothing in our environment may configure it.
         command.env_clear().arg("serve").arg("--data").arg(data).arg("--config").arg(config);
-        Running::start(cores, &mut command, on, addr, log)
+        let running = Running::start(cores, &mut command, on, addr, log)?;
+        Ok(running.under(self.tls.as_ref().map(|pair| pair.connector.clone())))
     }
 
     /// Starts it and waits until it answers.
