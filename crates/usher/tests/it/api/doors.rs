@@ -125,7 +125,7 @@ async fn who_is_logged_in_and_has_nothing_to_set_up_is_sent_on() {
     assert_eq!(alice.get("/setup").await.header("location"), "/library");
     // A link that works is more than that, and the way out of the page is there.
     let link = links::make(&app.cx(), links::Kind::Setup, None, "").await.unwrap();
-    alice.get(&link.path.to_string()).await;
+    alice.get(&link.path).await;
     let page = alice.get("/setup").await.text();
     assert!(page.contains("autofocus") && page.contains("header-logout-form"), "{page}");
     let admin = app.admin("root").await;
