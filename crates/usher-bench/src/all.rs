@@ -10,10 +10,12 @@ use crate::report::{Goal, Report};
 use crate::scale::{CONNECTIONS, END_ONE_IN, FULL, PACE, PACED, QUICK, REFRESHING, Scale};
 use crate::start::Starter;
 use crate::stats::median;
-use crate::stock::Stock;
+use crate::tls::Pair;
+use crate::whole::{self, Flow};
+use crate::workshop::{House, Workshop, build, prepare};
 use crate::{Told, http, login, memory, nginx, ranges, refresh};
 use clap::Args;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -40,37 +42,6 @@ pub struct Arguments {
     /// Print JSON instead of the table
     #[arg(long)]
     json: bool,
-}
-
-/// A folder to work in, removed in the end unless its owner named it.
-struct Workshop {
-    path: PathBuf,
-    keep: bool,
-}
-
-impl Workshop {
-    /// Beside the program and not among temporary files: those may lie in memory, where a commit costs nothing.
-    fn open(named: Option<PathBuf>, own: &Path) -> Told<Workshop> {
-        let keep = named.is_some();
-        let path = named.unwrap_or_else(|| own.with_file_name(format!("usher-bench-{}", std::process::id())));
-        fs::create_dir_all(&path)?;
-        Ok(Workshop { path: fs::canonicalize(path)?, keep })
-    }
-}
-
-impl Drop for Workshop {
-    fn drop(&mut self) {
-        if !self.keep {
-            // What cannot be removed is told by its name, which is ours.
-            let _ = fs::remove_dir_all(&self.path);
-        }
-    }
-}
-
-/// An installation with sessions.
-struct House {
-    data: PathBuf,
-    stock: Arc<Stock>,
 }
 
 /// Everything a stage needs.
@@ -107,10 +78,10 @@ pub async fn run(arguments: Arguments) -> Told<()> {
         skipped: Vec::new(),
         faults: Vec::new(),
     };
-    let starter = Starter { program, work: workshop.path.clone(), folder };
+    let starter = Starter { program, work: workshop.path.clone(), folder, tls: None };
     let mut run = Run { scale, cores, work: workshop.path.clone(), starter, many, few, report };
-    let hello = run.hello(&own).await?;
-    run.stages(&hello, arguments.nginx.as_deref()).await?;
+    let hello = run.hello(&own, None).await?;
+    run.stages(&own, &hello, arguments.nginx.as_deref()).await?;
     drop(hello);
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&run.report)?);
@@ -122,39 +93,6 @@ pub async fn run(arguments: Arguments) -> Told<()> {
     } else {
         Err("there were wrong answers; the numbers are worth nothing".into())
     }
-}
-
-/// Builds `usher` beside this program, with the same optimization.
-fn build(own: &Path, cores: &Cores) -> Told<PathBuf> {
-    let mut command = Command::new("cargo");
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "-p", "usher", "--bin", "usher"]);
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
-    }
-    if !cores.start(&mut command, On::All)?.wait()?.success() {
-        return Err("usher could not be built; name a built one with --server".into());
-    }
-    let built = own.with_file_name("usher");
-    if built.is_file() { Ok(built) } else { Err("usher was built elsewhere; name it with --server".into()) }
-}
-
-/// Makes an installation, in a process of its own so that the driver stays small.
-fn prepare(own: &Path, cores: &Cores, at: &Path, [sessions, again, once, refreshes]: [usize; 4]) -> Told<House> {
-    let (data, credentials) = (at.join("data"), at.join("credentials"));
-    if at.exists() {
-        fs::remove_dir_all(at)?;
-    }
-    fs::create_dir_all(at)?;
-    let mut command = Command::new(own);
-    command.arg("prepare").arg("--data").arg(&data).arg("--credentials").arg(&credentials);
-    for (flag, count) in [("--sessions", sessions), ("--again", again), ("--once", once), ("--refreshes", refreshes)] {
-        command.arg(flag).arg(count.to_string());
-    }
-    let status = cores.start(&mut command, On::All)?.wait()?;
-    if !status.success() {
-        return Err("the installation could not be prepared".into());
-    }
-    Ok(House { stock: Arc::new(Stock::read(&credentials)?), data })
 }
 
 /// Ratios, round by round.
@@ -178,17 +116,21 @@ fn absolute(of: &[Stretch]) -> String {
 }
 
 impl Run {
-    async fn hello(&self, own: &Path) -> Told<Running> {
+    async fn hello(&self, own: &Path, tls: Option<&Pair>) -> Told<Running> {
         let addr = free_address()?;
         let mut command = Command::new(own);
         command.arg("hello").arg("--listen").arg(addr.to_string());
+        if let Some(pair) = tls {
+            command.arg("--cert").arg(&pair.cert).arg("--key").arg(&pair.key);
+        }
         let log = File::create(self.work.join("hello.log"))?;
-        let mut running = Running::start(&self.cores, &mut command, On::Server, addr, log)?;
+        let running = Running::start(&self.cores, &mut command, On::Server, addr, log)?;
+        let mut running = running.under(tls.map(|pair| pair.connector.clone()));
         running.ready("/").await?;
         Ok(running)
     }
 
-    async fn stages(&mut self, hello: &Running, nginx: Option<&Path>) -> Told<()> {
+    async fn stages(&mut self, own: &Path, hello: &Running, nginx: Option<&Path>) -> Told<()> {
         let server = self.starter.ready(&self.cores, &self.many.data, On::Server).await?;
         let stock = self.many.stock.clone();
         let cookies = Pool::new(By::Cookie, stock.cookies.clone(), stock.new_cookies.clone());
@@ -196,8 +138,11 @@ impl Run {
         self.gate(hello, &server, [&cookies, &bearers]).await?;
         self.lookups(&server, &cookies).await?;
         self.refreshes(hello, &server).await?;
-        self.bytes(&server, nginx).await?;
+        let bearer = self.many.stock.new_bearers.last().ok_or("no access tokens")?;
+        let fields = By::Bearer.fields(bearer);
+        self.bytes(&server, &fields, nginx, None).await?;
         server.end().await?;
+        self.under_tls(own, nginx).await?;
         self.logins(&cookies).await?;
         for pool in [&cookies, &bearers] {
             let counts = pool.counts();
@@ -307,40 +252,90 @@ impl Run {
         Ok(())
     }
 
-    /// Ranges of a local file, with nginx in alternation.
-    async fn bytes(&mut self, server: &Running, nginx: Option<&Path>) -> Told<()> {
-        let bearer = self.many.stock.new_bearers.last().ok_or("no access tokens")?;
-        let path = ranges::media_path(server.addr, bearer).await?;
+    /// A local file in pieces and whole, with nginx in alternation.
+    async fn bytes(&mut self, server: &Running, fields: &str, nginx: Option<&Path>, tls: Option<&Pair>) -> Told<()> {
+        let under = if tls.is_some() { " under TLS" } else { "" };
+        let path = ranges::media_path(server.target(), fields).await?;
         let beside = match nginx::find(nginx) {
-            Some(program) => Some(nginx::start(&program, &self.cores, &self.starter.folder, &self.work).await?),
+            Some(program) => Some(nginx::start(&program, &self.cores, &self.starter.folder, &self.work, tls).await?),
             None => {
-                self.report.skip("byte ranges against nginx, which is not installed");
+                self.report.skip(format!("files{under} against nginx, which is not installed"));
                 None
             }
         };
         let (mut ours, mut theirs, mut wrong) = (Vec::new(), Vec::new(), 0);
+        let (mut whole, mut their_whole) = (Vec::new(), Vec::new());
+        let (size, length, plain) = (self.scale.file, self.scale.stretch, format!("/{}", ranges::NAME));
         for round in 0..=self.scale.rounds {
-            eprintln!("ranges: round {round} of {}", self.scale.rounds);
-            let works = ranges::seeking(&path, self.scale.file, CONNECTIONS, round);
-            let (stretch, back) = measure(server, works, self.scale.stretch, None).await?;
+            eprintln!("files{under}: round {round} of {}", self.scale.rounds);
+            let works = ranges::seeking(&path, size, CONNECTIONS, round);
+            let (stretch, back) = measure(server, works, length, None).await?;
             wrong += back.iter().map(|one| one.wrong).sum::<u64>();
+            let flow = whole::fetch(server, &path, size, length).await?;
             ours.extend((round > 0).then_some(stretch));
+            whole.extend((round > 0).then_some(flow));
             if let Some(nginx) = &beside {
-                let works = ranges::seeking(&format!("/{}", ranges::NAME), self.scale.file, CONNECTIONS, round);
-                let (stretch, _) = measure(nginx, works, self.scale.stretch, None).await?;
+                let works = ranges::seeking(&plain, size, CONNECTIONS, round);
+                let (stretch, _) = measure(nginx, works, length, None).await?;
+                let flow = whole::fetch(nginx, &plain, size, length).await?;
                 theirs.extend((round > 0).then_some(stretch));
+                their_whole.extend((round > 0).then_some(flow));
             }
         }
         self.report.fault("pieces of a file that were not the piece", wrong);
+        let flow = |of: &[Flow]| {
+            let middle = |value: fn(&Flow) -> f64| median(&of.iter().map(value).collect::<Vec<_>>());
+            format!("{:.0} MiB/s, {:.2} s CPU for a GiB", middle(|one| one.rate), middle(|one| one.cpu))
+        };
+        let pieces = format!("64 KiB ranges{under}");
         if theirs.is_empty() {
             let rounds = ours.iter().map(|one| one.rate).collect();
-            self.report.row("64 KiB ranges", "/s", Goal::None, rounds, absolute(&ours));
+            self.report.row(&pieces, "/s", Goal::None, rounds, absolute(&ours));
+            let rounds = whole.iter().map(|one| one.rate).collect();
+            self.report.row(&format!("whole file{under}"), "MiB/s", Goal::None, rounds, flow(&whole));
         } else {
             let measured = format!("{}; nginx: {}", absolute(&ours), absolute(&theirs));
             let rounds = ratios(&ours, &theirs, |one| one.rate);
-            self.report.row("64 KiB ranges: rate", "x nginx", Goal::AtLeast(0.9), rounds, measured);
+            self.report.row(&format!("{pieces}: rate"), "x nginx", Goal::AtLeast(0.9), rounds, measured);
+            let measured = format!("{}; nginx: {}", flow(&whole), flow(&their_whole));
+            let rounds = whole.iter().zip(&their_whole).map(|(ours, theirs)| ours.rate / theirs.rate).collect();
+            let what = format!("whole file{under}: rate");
+            self.report.row(&what, "x nginx", Goal::AtLeast(0.9), rounds, measured.clone());
+            let rounds = whole.iter().zip(&their_whole).map(|(ours, theirs)| ours.cpu / theirs.cpu).collect();
+            self.report.row(&format!("whole file{under}: CPU"), "x nginx", Goal::None, rounds, measured);
         }
+        let count = self.scale.slow;
+        let each = whole::per_slow_reader(server, &path, count).await?;
+        let measured = format!("{count} who took the head of a file of {} MiB and then nothing", size >> 20);
+        self.report.row(&format!("slow reader{under}: memory"), "KiB", Goal::AtMost(32.0), vec![each], measured);
         Ok(())
+    }
+
+    /// The gate and files under TLS, beside a bare server and nginx under TLS.
+    async fn under_tls(&mut self, own: &Path, nginx: Option<&Path>) -> Told<()> {
+        let pair = Pair::make(&self.work)?;
+        let bare = self.hello(own, Some(&pair)).await?;
+        let starter = Starter { tls: Some(pair.clone()), ..self.starter.clone() };
+        let server = starter.ready(&self.cores, &self.few.data, On::Server).await?;
+        let pool = Pool::new(By::SecureCookie, self.few.stock.cookies.clone(), Vec::new());
+        let (mut hello, mut ours) = (Vec::new(), Vec::new());
+        for round in 0..=self.scale.rounds {
+            let length = self.scale.stretch;
+            let same = Same::times(CONNECTIONS, &http::get("/", ""), 200);
+            let (stretch, _) = measure(&bare, same, length, None).await?;
+            hello.extend((round > 0).then_some(stretch));
+            let (stretch, _) = measure(&server, pool.knocking(CONNECTIONS, 300 + round, true), length, None).await?;
+            ours.extend((round > 0).then_some(stretch));
+        }
+        let wrong = pool.counts().wrong_refusals.load(Relaxed);
+        self.report.fault("live and refused under TLS", wrong);
+        let measured = format!("{}; hello: {}", absolute(&ours), absolute(&hello));
+        let rounds = ratios(&ours, &hello, |one| one.cpu);
+        self.report.row("gate by cookie under TLS: CPU", "x hello under TLS", Goal::AtMost(1.5), rounds, measured);
+        let cookie = self.few.stock.cookies.first().ok_or("no cookies")?;
+        let fields = By::SecureCookie.fields(cookie);
+        self.bytes(&server, &fields, nginx, Some(&pair)).await?;
+        server.end().await
     }
 
     /// Logins on all cores beside the bare hash, and the gate while many log in.

@@ -19,6 +19,8 @@ pub const DOOR: &str = "/api/v1/buckets";
 pub enum By {
     /// As the session cookie.
     Cookie,
+    /// The same under TLS, where it has another name.
+    SecureCookie,
     /// As a bearer token.
     Bearer,
 }
@@ -27,14 +29,22 @@ impl By {
     fn field(self) -> &'static str {
         match self {
             By::Cookie => "Cookie: usher=",
+            By::SecureCookie => "Cookie: __Host-usher=",
             By::Bearer => "Authorization: Bearer ",
         }
     }
 }
 
+impl By {
+    /// The header line that shows `value`.
+    pub fn fields(self, value: &str) -> String {
+        format!("{}{value}\r\n", self.field())
+    }
+}
+
 /// A request at the door that shows `value`.
 pub fn knock(by: By, value: &str) -> Vec<u8> {
-    http::get(DOOR, &format!("{}{value}\r\n", by.field()))
+    http::get(DOOR, &by.fields(value))
 }
 
 struct Credential {

@@ -3,19 +3,45 @@
 //! It understands what our servers send (RFC 9112 section 6: a status, fields, a body of stated length) and takes
 //! anything else for a fault of the server.
 
+use rustls::pki_types::ServerName;
 use std::io;
 use std::net::SocketAddr;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// The largest head that is read.
 const HEAD: usize = 64 * 1024;
 /// Room for a head and a piece of a file, so that reading either never grows the buffer.
 const ROOM: usize = 80 * 1024;
 
+/// Where a server answers, and how it is spoken to.
+#[derive(Clone)]
+pub struct Target {
+    addr: SocketAddr,
+    tls: Option<TlsConnector>,
+}
+
+impl Target {
+    /// Under TLS where there is a connector.
+    pub fn new(addr: SocketAddr, tls: Option<TlsConnector>) -> Target {
+        Target { addr, tls }
+    }
+}
+
+impl From<SocketAddr> for Target {
+    fn from(addr: SocketAddr) -> Target {
+        Target { addr, tls: None }
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
 /// A connection that is kept.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
 }
 
@@ -29,15 +55,49 @@ pub struct Answer<'c> {
 
 impl Connection {
     /// Connects.
-    pub async fn open(to: SocketAddr) -> io::Result<Connection> {
-        let stream = TcpStream::connect(to).await?;
-        stream.set_nodelay(true)?;
+    pub async fn open(to: impl Into<Target>) -> io::Result<Connection> {
+        let to = to.into();
+        let tcp = TcpStream::connect(to.addr).await?;
+        tcp.set_nodelay(true)?;
+        let stream: Box<dyn Stream> = match to.tls {
+            None => Box::new(tcp),
+            Some(tls) => {
+                let name = ServerName::try_from("localhost").map_err(|_| wrong("no name"))?;
+                Box::new(tls.connect(name, tcp).await?)
+            }
+        };
         Ok(Connection { stream, buffer: Vec::with_capacity(ROOM) })
     }
 
     /// Sends a whole request and reads the whole answer.
     pub async fn exchange(&mut self, request: &[u8]) -> io::Result<Answer<'_>> {
+        let (head, status, length) = self.head(request).await?;
+        self.buffer.reserve((head + length).saturating_sub(self.buffer.len()));
+        while self.buffer.len() < head + length {
+            self.read().await?;
+        }
+        if self.buffer.len() > head + length {
+            return Err(wrong("an answer is longer than it says"));
+        }
+        Ok(Answer { status, body: &self.buffer[head..] })
+    }
+
+    /// Sends a whole request, reads the whole answer and keeps nothing of its body: its status and length.
+    pub async fn drain(&mut self, request: &[u8]) -> io::Result<(u16, usize)> {
+        let (head, status, length) = self.head(request).await?;
+        let mut got = self.buffer.len() - head;
+        while got < length {
+            self.buffer.clear();
+            self.read().await?;
+            got += self.buffer.len();
+        }
+        Ok((status, got))
+    }
+
+    /// Sends a request and reads the head of its answer: where it ends, the status, and the length of the body.
+    pub async fn head(&mut self, request: &[u8]) -> io::Result<(usize, u16, usize)> {
         self.stream.write_all(request).await?;
+        self.stream.flush().await?;
         self.buffer.clear();
         let head = loop {
             self.read().await?;
@@ -49,14 +109,7 @@ impl Connection {
             }
         };
         let (status, length) = read_head(&self.buffer[..head])?;
-        self.buffer.reserve((head + length).saturating_sub(self.buffer.len()));
-        while self.buffer.len() < head + length {
-            self.read().await?;
-        }
-        if self.buffer.len() > head + length {
-            return Err(wrong("an answer is longer than it says"));
-        }
-        Ok(Answer { status, body: &self.buffer[head..] })
+        Ok((head, status, length))
     }
 
     async fn read(&mut self) -> io::Result<()> {
@@ -98,11 +151,20 @@ pub fn get(path: &str, fields: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n").into_bytes()
 }
 
-/// A request with a JSON body.
+/// A POST with a JSON body.
 pub fn post(path: &str, fields: &str, body: &str) -> Vec<u8> {
+    send("POST", path, fields, body)
+}
+
+/// A PUT with a JSON body.
+pub fn put(path: &str, fields: &str, body: &str) -> Vec<u8> {
+    send("PUT", path, fields, body)
+}
+
+fn send(method: &str, path: &str, fields: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Type: application/json\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Type: application/json\r\n\
          Content-Length: {length}\r\n\r\n{body}"
     )
     .into_bytes()

@@ -1,10 +1,9 @@
 //! Load: connections that ask again as soon as they are answered, or at a given pace, for a given time.
 
-use crate::http::{Answer, Connection};
+use crate::http::{Answer, Connection, Target};
 use crate::process::Running;
 use crate::stats::{micros, percentile};
 use crate::{Told, clock};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -49,14 +48,14 @@ impl Tally {
 /// Runs each of `works` on a connection of its own for `length`. With a `pace`, a connection asks no more often than
 /// that. Gives the works back.
 pub async fn drive<W: Work>(
-    to: SocketAddr,
+    to: impl Into<Target>,
     works: Vec<W>,
     length: Duration,
     pace: Option<Duration>,
 ) -> Told<(Tally, Vec<W>)> {
-    let mut connections = Vec::with_capacity(works.len());
+    let (to, mut connections) = (to.into(), Vec::with_capacity(works.len()));
     for work in works {
-        connections.push((Connection::open(to).await?, work));
+        connections.push((Connection::open(to.clone()).await?, work));
     }
     let begin = clock::now();
     let mut running = JoinSet::new();
@@ -157,7 +156,7 @@ pub async fn measure<W: Work>(
     pace: Option<Duration>,
 ) -> Told<(Stretch, Vec<W>)> {
     let before = server.usage()?;
-    let (tally, works) = drive(server.addr, works, length, pace).await?;
+    let (tally, works) = drive(server.target(), works, length, pace).await?;
     let used = server.usage()?.since(&before);
     let count = tally.count();
     let cpu = micros(used) / count.max(1) as f64;

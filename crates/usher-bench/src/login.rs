@@ -57,6 +57,16 @@ pub struct Logins {
 pub struct Queue(Arc<AtomicUsize>);
 
 impl Queue {
+    /// The number of the next.
+    pub fn take(&self) -> usize {
+        self.0.fetch_add(1, Relaxed)
+    }
+
+    /// How many were taken.
+    pub fn taken(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+
     /// Work for `connections`.
     pub fn logins(&self, stock: &Arc<Stock>, connections: usize) -> Vec<Logins> {
         (0..connections).map(|_| Logins { stock: stock.clone(), next: self.0.clone(), refused: 0 }).collect()

@@ -24,9 +24,13 @@ mod refresh;
 mod report;
 mod rng;
 mod scale;
+mod soak;
 mod start;
 mod stats;
 mod stock;
+mod tls;
+mod whole;
+mod workshop;
 
 use clap::{Parser, Subcommand};
 use std::error::Error;
@@ -53,6 +57,8 @@ enum Act {
     All(all::Arguments),
     /// Serve "Hello, World!" and nothing else: the yardstick
     Hello(hello::Arguments),
+    /// Load a server for many minutes with everything at once, and say how it grows
+    Soak(soak::Arguments),
     /// Fill a new installation with accounts and live sessions, and write credentials of some of them to a file
     Prepare(prepare::Arguments),
 }
@@ -76,6 +82,7 @@ fn run(act: Act) -> Told<()> {
     match act {
         Act::All(arguments) => driver()?.block_on(all::run(arguments)),
         Act::Hello(arguments) => server()?.block_on(hello::run(arguments)),
+        Act::Soak(arguments) => driver()?.block_on(soak::run(arguments)),
         Act::Prepare(arguments) => server()?.block_on(prepare::run(arguments)),
     }
 }

@@ -19,7 +19,7 @@ use usher::{App, gate, login, tokens};
 use zeroize::Zeroizing;
 
 /// The password of every account.
-const PASSWORD: &str = "plum-anchor-violin-37";
+pub const PASSWORD: &str = "plum-anchor-violin-37";
 /// Live sessions of one account: half of what it may have, so that logins of the run evict none that is used.
 const PER_ACCOUNT: usize = 25;
 /// Sessions or accounts in one write, which must not take 50 ms even without optimization.

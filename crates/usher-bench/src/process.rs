@@ -1,7 +1,7 @@
 //! A server in a process of its own: started on its core, waited for, measured from outside, ended.
 
 use crate::cores::{Cores, On};
-use crate::http::{self, Connection};
+use crate::http::{self, Connection, Target};
 use crate::{Told, clock};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::HashMap;
@@ -9,6 +9,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use tokio_rustls::TlsConnector;
 
 /// How long a server may take to answer, or to end.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -22,6 +23,7 @@ pub struct Running {
     child: Child,
     /// Where it answers.
     pub addr: SocketAddr,
+    tls: Option<TlsConnector>,
 }
 
 /// A port on this machine that nobody uses at the moment.
@@ -33,7 +35,20 @@ impl Running {
     /// Starts `command`, whose server will answer at `addr`. What it logs goes to `log`.
     pub fn start(cores: &Cores, command: &mut Command, on: On, addr: SocketAddr, log: fs::File) -> Told<Running> {
         let command = command.stdin(Stdio::null()).stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log));
-        Ok(Running { child: cores.start(command, on)?, addr })
+        Ok(Running { child: cores.start(command, on)?, addr, tls: None })
+    }
+
+    /// The same server, spoken to under TLS.
+    pub fn under(self, tls: Option<TlsConnector>) -> Running {
+        // The process ends with the value that is returned, not with this one.
+        let mut this = self;
+        this.tls = tls;
+        this
+    }
+
+    /// Where and how it is spoken to.
+    pub fn target(&self) -> Target {
+        Target::new(self.addr, self.tls.clone())
     }
 
     /// Waits until `request` is answered with 200, and says how long after `since` that was.
@@ -44,7 +59,7 @@ impl Running {
                 return Err(format!("the server ended before it answered: {status}; its log says why").into());
             }
             let answered = async {
-                let mut connection = Connection::open(self.addr).await?;
+                let mut connection = Connection::open(self.target()).await?;
                 connection.exchange(request).await.map(|answer| answer.status)
             };
             match answered.await {
@@ -60,6 +75,11 @@ impl Running {
     /// Waits until it answers at all.
     pub async fn ready(&mut self, path: &str) -> Told<()> {
         self.first_200(&http::get(path, ""), clock::now()).await.map(|_| ())
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The processor time it has used.

@@ -1,12 +1,11 @@
 //! Pieces of a file, 64 KiB each, as a player that seeks asks for them.
 
 use crate::Told;
-use crate::http::{self, Answer, Connection};
+use crate::http::{self, Answer, Connection, Target};
 use crate::load::Work;
 use crate::rng::Rng;
 use std::fs::File;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::Path;
 
 /// The length of a piece.
@@ -26,11 +25,10 @@ pub fn make_file(folder: &Path, size: usize) -> Told<()> {
     Ok(file.sync_all()?)
 }
 
-/// The path of a media URL of the file, as the server at `to` gives it to the holder of `bearer`.
-pub async fn media_path(to: SocketAddr, bearer: &str) -> Told<String> {
+/// The path of a media URL of the file, as the server at `to` gives it to whoever sends these fields.
+pub async fn media_path(to: impl Into<Target>, fields: &str) -> Told<String> {
     let mut connection = Connection::open(to).await?;
-    let fields = format!("Authorization: Bearer {bearer}\r\n");
-    let answer = connection.exchange(&http::get("/api/v1/buckets/media/entries", &fields)).await?;
+    let answer = connection.exchange(&http::get("/api/v1/buckets/media/entries", fields)).await?;
     if answer.status != 200 {
         return Err(format!("the list of the folder is answered with {}", answer.status).into());
     }

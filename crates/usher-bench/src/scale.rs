@@ -27,6 +27,8 @@ pub struct Scale {
     pub rest: Duration,
     /// Size of the file whose ranges are read.
     pub file: usize,
+    /// Readers who stop reading.
+    pub slow: usize,
 }
 
 /// For BENCHMARKS.md.
@@ -42,6 +44,7 @@ pub const FULL: Scale = Scale {
     logins: Duration::from_secs(15),
     rest: Duration::from_secs(60),
     file: 256 << 20,
+    slow: 2_000,
 };
 
 /// To see that everything works.
@@ -57,6 +60,7 @@ pub const QUICK: Scale = Scale {
     logins: Duration::from_millis(1_000),
     rest: Duration::from_secs(2),
     file: 8 << 20,
+    slow: 100,
 };
 
 /// Connections that ask as soon as they are answered.

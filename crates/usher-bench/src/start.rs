@@ -3,13 +3,16 @@
 use crate::cores::{Cores, On};
 use crate::gate::{self, By};
 use crate::process::{Running, free_address};
+use crate::tls::Pair;
 use crate::{Told, clock, http, place};
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 /// Starts servers on prepared data.
+#[derive(Clone)]
 pub struct Starter {
     /// The built `usher`.
     pub program: PathBuf,
@@ -17,19 +20,27 @@ pub struct Starter {
     pub work: PathBuf,
     /// The folder it serves.
     pub folder: PathBuf,
+    /// The certificate it serves it under, if any.
+    pub tls: Option<Pair>,
 }
 
 impl Starter {
     /// Starts the server on `data` and does not wait for it.
     pub fn start(&self, cores: &Cores, data: &Path, on: On) -> Told<Running> {
+        self.start_with(cores, data, on, None, "")
+    }
+
+    /// Starts it with an operations listener and further settings.
+    pub fn start_with(&self, cores: &Cores, data: &Path, on: On, ops: Option<SocketAddr>, more: &str) -> Told<Running> {
         let addr = free_address()?;
         let config = self.work.join("usher.toml");
-        fs::write(&config, place::configuration(addr, &self.folder))?;
+        fs::write(&config, place::configuration(addr, ops, &self.folder, self.tls.as_ref()) + more)?;
         let log = File::options().create(true).append(true).open(self.work.join("server.log"))?;
         let mut command = Command::new(&self.program);
         // Nothing in our environment may configure it.
         command.env_clear().arg("serve").arg("--data").arg(data).arg("--config").arg(config);
-        Running::start(cores, &mut command, on, addr, log)
+        let running = Running::start(cores, &mut command, on, addr, log)?;
+        Ok(running.under(self.tls.as_ref().map(|pair| pair.connector.clone())))
     }
 
     /// Starts it and waits until it answers.

@@ -46,6 +46,13 @@ pub struct RequestLabels {
     pub status: &'static str,
 }
 
+/// Labels of `usher_job_items_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct JobLabels {
+    /// The job's name.
+    pub job: &'static str,
+}
+
 /// Typed handles; clones count together.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
@@ -53,6 +60,8 @@ pub struct Metrics {
     pub logins: Family<LoginLabels, Counter>,
     /// Requests by route and class of status.
     pub requests: Family<RequestLabels, Counter>,
+    /// What jobs dealt with: rows removed, sessions ended, keys replaced.
+    pub job_items: Family<JobLabels, Counter>,
     /// Sessions that are live.
     pub sessions_live: Gauge,
     /// Sessions ended.
@@ -89,6 +98,7 @@ impl Metrics {
         let mut all = Registry::with_prefix("usher");
         all.register("logins", "Logins by result", self.logins.clone());
         all.register("requests", "Requests by route and class of status", self.requests.clone());
+        all.register("job_items", "Things that jobs dealt with, by job", self.job_items.clone());
         all.register("sessions_live", "Sessions that are live", self.sessions_live.clone());
         all.register("sessions_ended", "Sessions ended", self.sessions_ended.clone());
         all.register("hash_queue", "Password hashes waiting for a thread", self.hash_queue.clone());

@@ -60,6 +60,9 @@ pub async fn run(common: &Common, env: &Strings) -> Result<(), Stop> {
     clock(&mut found);
     let running = data(&place, &mut found).await;
     exposure(&place.config, &mut found);
+    if let Some(remark) = place.config.accounts.hash.remark() {
+        found.note("password hashes", remark);
+    }
     certificate(&place.config, &mut found);
     buckets(&place.config, &mut found);
     if running.is_none() {

@@ -91,6 +91,9 @@ pub async fn run(common: &Common, arguments: Arguments, env: &Strings) -> Result
     };
     let place = Place::find(common, flags, env)?;
     log::init(&place.config.log);
+    if let Some(remark) = place.config.accounts.hash.remark() {
+        tracing::warn!(target: "usher::serve", "{remark}");
+    }
     let files = place.files()?;
     let server = Server::start(files, place.config).await?;
     server.announce(common, &[]).await?;
@@ -155,8 +158,9 @@ impl Server {
         let origin = |host: &dyn std::fmt::Display| format!("{scheme}://{host}:{port}");
         let ip = self.address.ip();
         if server.lan && ip.is_unspecified() {
-            let here = lan::addresses();
-            let reached = here.iter().map(|ip| origin(&SocketAddr::new(*ip, port).ip_in_url()));
+            // A listener for IPv4 is not reached at an address of IPv6; the other way round it usually is.
+            let here = lan::addresses().into_iter().filter(|here| ip.is_ipv6() || here.is_ipv4());
+            let reached = here.map(|here| origin(&SocketAddr::new(here, port).ip_in_url()));
             return reached.chain([origin(&"localhost")]).collect();
         }
         if ip.is_loopback() || ip.is_unspecified() {

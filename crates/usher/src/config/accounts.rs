@@ -70,6 +70,22 @@ impl Default for HashCost {
     }
 }
 
+impl HashCost {
+    /// What to say about a cost that is allowed, but below the standard one: whoever steals the digests tries more
+    /// passwords in the same time.
+    pub fn remark(&self) -> Option<String> {
+        let (standard, work) =
+            (HashCost::default(), |cost: &HashCost| u64::from(cost.memory_kib) * u64::from(cost.passes));
+        (work(self) < work(&standard)).then(|| {
+            format!(
+                "accounts.hash costs {} KiB x {}, less than the standard {} x {}: a stolen digest is guessed that much \
+                 faster. Raise it unless this machine cannot bear it",
+                self.memory_kib, self.passes, standard.memory_kib, standard.passes
+            )
+        })
+    }
+}
+
 impl Keys for Accounts {
     fn visit(&mut self, to: &mut dyn Visit) {
         to.setting("signup", &mut self.signup);

@@ -1,6 +1,7 @@
 //! Combinations that would be unsafe or could not work, refused before anything is opened.
 
 use super::{Config, Place, Problem, Scheme};
+use crate::accounts::hash::Params;
 use crate::net::is_private;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -177,19 +178,18 @@ fn accounts(config: &Config, check: &mut Check<'_>) {
         );
     }
     let hash = accounts.hash;
-    if !(19_456..=4_194_304).contains(&hash.memory_kib) {
+    if !(12_288..=4_194_304).contains(&hash.memory_kib) {
         check.refuse(
             "accounts.hash.memory_kib",
             hash.memory_kib,
-            "expected 19456 (19 MiB) to 4194304 (4 GiB)",
+            "expected 12288 (12 MiB) to 4194304 (4 GiB)",
             "Leave it out for 65536.",
         );
-    }
-    if !(1..=64).contains(&hash.passes) || (hash.memory_kib < 47_104 && hash.passes < 2) {
+    } else if !Params::new(hash.memory_kib, hash.passes, 1).is_ok_and(Params::meets_floor) || hash.passes > 64 {
         check.refuse(
             "accounts.hash.passes",
             hash.passes,
-            "expected 1 to 64, and at least 2 below 46 MiB",
+            "expected 1 to 64, and at least 2 below 46 MiB, 3 below 19 MiB",
             "Leave it out for 3.",
         );
     }

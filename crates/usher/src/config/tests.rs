@@ -144,7 +144,9 @@ fn combinations_that_cannot_be_meant_are_refused() {
         ("[server]\nhosts = [\"https://a.example\"]".to_owned(), "server.hosts", "host names"),
         ("[tls]\ncert = \"c\"".to_owned(), "tls.key", "both"),
         ("[accounts]\npassword_min_length = 4".to_owned(), "accounts.password_min_length", "8 to 128"),
-        ("[accounts.hash]\nmemory_kib = 8".to_owned(), "accounts.hash.memory_kib", "19456"),
+        ("[accounts.hash]\nmemory_kib = 8".to_owned(), "accounts.hash.memory_kib", "12288"),
+        ("[accounts.hash]\nmemory_kib = 12288\npasses = 2".to_owned(), "accounts.hash.passes", "3 below 19 MiB"),
+        ("[accounts.hash]\nmemory_kib = 19456\npasses = 1".to_owned(), "accounts.hash.passes", "2 below 46 MiB"),
         ("[sessions]\nabsolute = \"7d\"".to_owned(), "sessions.browser_idle", "from 60s to 604800s"),
         ("[sessions.roles.admin]\nabsolute = \"1h\"\nidle = \"2h\"".to_owned(), "sessions.roles.admin.idle", "3600s"),
         ("[tokens]\naccess_life = \"2d\"".to_owned(), "tokens.access_life", "3600s"),
@@ -172,11 +174,22 @@ fn combinations_that_are_meant_are_accepted() {
         "[server]\nlisten = \"0.0.0.0:8080\"\ntrusted_proxies = [\"172.18.0.0/16\"]\npublic_url = \"https://a.example/\"",
         "[[app]]\nname = \"a\"\norigins = [\"http://localhost:5173\", \"https://a.example\"]",
         "[sessions.roles.admin]\nidle = \"12h\"\nabsolute = \"7d\"",
+        "[accounts.hash]\nmemory_kib = 12288\npasses = 3",
+        "[accounts.hash]\nmemory_kib = 19456\npasses = 2",
+        "[accounts.hash]\nmemory_kib = 47104\npasses = 1",
         "app = []",
     ];
     for text in cases {
         assert!(loaded(text).is_ok(), "{text}\n{}", refused(text));
     }
+}
+
+#[test]
+fn hashes_that_cost_less_than_the_standard_are_remarked_on() {
+    assert_eq!(loaded("").unwrap().accounts.hash.remark(), None);
+    assert_eq!(loaded("[accounts.hash]\nmemory_kib = 131072\npasses = 2").unwrap().accounts.hash.remark(), None);
+    let cheap = loaded("[accounts.hash]\nmemory_kib = 19456\npasses = 2").unwrap().accounts.hash.remark();
+    assert!(cheap.is_some_and(|remark| remark.contains("19456") && remark.contains("65536")));
 }
 
 #[test]

@@ -6,24 +6,30 @@
 //! out of file descriptors waits and recovers. Shutdown lets answers under way finish, then cuts what is left.
 //! An HTTP/1.1 connection carries one answer at a time, so whoever sends one may cut it: its requests carry a
 //! [`Cancel`], and telling it drops the connection even when nobody reads from it. On HTTP/2 other answers share the
-//! connection; there a stopped body resets its own stream.
+//! connection; there a stopped body resets its own stream, and only a reader who does not let it end loses the
+//! connection. Whoever takes nothing of an answer for a while is hung up on in either: a player that was paused asks
+//! again, from where it was.
 
-mod cut;
-mod idle;
+mod answers;
+mod framing;
+mod head;
 mod limits;
+mod timed;
+mod wire;
 
 pub use limits::{Limits, Local, Peer};
+pub use timed::{Timed, TooSlow};
 
 use super::tls::Certificates;
 use crate::media::transfers::Cancel;
+use answers::{Answers, Watched};
 use bytes::Bytes;
-use cut::Cuttable;
+use framing::Framed;
+use head::HeadTimer;
 use http::{Request, Response, StatusCode};
-use http_body_util::{Either, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
-use idle::{HeadTimer, Watched};
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
@@ -36,6 +42,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tower::{Service, ServiceExt};
+use wire::{Line, Wire};
+
+/// What a service is given.
+pub type Asked = Request<Timed<Incoming>>;
 
 /// Where connections come from.
 pub enum Listener {
@@ -71,9 +81,9 @@ pub async fn serve<S, B>(
     shutdown: impl Future<Output = ()>,
 ) -> bool
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Asked, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let (phase, heard) = watch::channel(Phase::Open);
@@ -124,9 +134,9 @@ struct Hall<S> {
 
 impl<S, B> Hall<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Asked, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     async fn accept_all(&self, listener: Listener) {
@@ -151,7 +161,7 @@ where
             tracing::debug!(target: "usher::accept", %addr, "refused: all connections are in use");
             return;
         };
-        prepare(&stream);
+        self.prepare(&stream);
         match certificates {
             None => self.spawn(place, self.clone().plain(stream, Peer { addr, tls: false })),
             Some(certificates) => {
@@ -161,13 +171,24 @@ where
         }
     }
 
+    /// Small answers leave at once, a peer that has vanished is noticed, and one that takes nothing is given up
+    /// (RFC 5482, and on Linux a closed window too). None of it is worth refusing a connection for.
+    fn prepare(&self, stream: &TcpStream) {
+        let unread = u32::try_from(self.limits.unread.as_millis()).unwrap_or(u32::MAX);
+        let _ = stream.set_nodelay(true);
+        let _ = rustix::net::sockopt::set_socket_keepalive(stream, true);
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, unread);
+    }
+
     fn admit_control(&self, stream: UnixStream) {
         let Ok(place) = Arc::clone(&self.control_places).try_acquire_owned() else { return };
         let own = rustix::process::geteuid().as_raw();
         match stream.peer_cred() {
             Ok(peer) if peer.uid() == own || peer.uid() == 0 => {
-                let local = Local { uid: peer.uid() };
-                self.spawn(place, self.clone().http1(stream, Caller::Local(local), Cancel::new()));
+                let caller = Caller::Local(Local { uid: peer.uid() });
+                let wire = Wire::new(stream, Cancel::new());
+                let line = wire.line();
+                self.spawn(place, self.clone().http1(wire, caller, line, Cancel::new()));
             }
             Ok(peer) => tracing::warn!(target: "usher::accept", uid = peer.uid(), "refused at the control socket"),
             Err(error) => tracing::warn!(target: "usher::accept", %error, "refused at the control socket"),
@@ -190,13 +211,16 @@ where
     /// does (a fast path with `sendfile`) looks here.
     async fn plain(self, stream: TcpStream, peer: Peer) {
         let cut = Cancel::new();
-        self.http1(Cuttable::new(stream, cut.clone()), Caller::Remote(peer), cut).await;
+        let wire = Wire::new(stream, cut.clone());
+        let line = wire.line();
+        self.http1(wire, Caller::Remote(peer), line, cut).await;
     }
 
     async fn tls(mut self, stream: TcpStream, acceptor: tokio_rustls::TlsAcceptor, peer: Peer) {
         let cut = Cancel::new();
-        let stream = Cuttable::new(stream, cut.clone());
-        let handshake = tokio::time::timeout(self.limits.handshake, acceptor.accept(stream));
+        let wire = Wire::new(stream, cut.clone());
+        let line = wire.line();
+        let handshake = tokio::time::timeout(self.limits.handshake, acceptor.accept(wire));
         // A shutdown does not wait for those who have not said anything yet.
         let handshake = tokio::select! {
             handshake = handshake => handshake,
@@ -208,40 +232,38 @@ where
             Err(_) => return tracing::debug!(target: "usher::accept", addr = %peer.addr, "no TLS in time"),
         };
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            self.http2(stream, Caller::Remote(peer)).await;
+            self.http2(stream, Caller::Remote(peer), cut).await;
         } else {
-            self.http1(stream, Caller::Remote(peer), cut).await;
+            self.http1(stream, Caller::Remote(peer), line, cut).await;
         }
     }
 
-    async fn http1<I>(self, stream: I, caller: Caller, cut: Cancel)
+    async fn http1<I>(self, stream: I, caller: Caller, line: Arc<Line>, cut: Cancel)
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let limits = self.limits;
-        let timer = HeadTimer::new(limits.head, limits.idle);
-        let stream = Watched::new(stream, timer.begun());
+        let guarded = Guarded { service: self.service, caller, limits, stop: Stop::Connection(cut.clone()) };
         let connection = hyper::server::conn::http1::Builder::new()
-            .timer(timer)
+            .timer(HeadTimer::new(limits.head, limits.idle, Arc::clone(&line)))
             .header_read_timeout(limits.head)
             .max_header_size(limits.head_bytes)
             .max_headers(limits.head_fields)
             .max_buf_size(limits.buffer)
-            .serve_connection(
-                TokioIo::new(stream),
-                Guarded { service: self.service, caller, limits, cut: Some(cut.clone()) },
-            );
+            .serve_connection(TokioIo::new(Framed::new(stream)), guarded);
         tokio::select! {
             () = converse(connection, self.phase) => {}
             () = cut.cancelled() => tracing::debug!(target: "usher::accept", "connection cut"),
         }
     }
 
-    async fn http2<I>(self, stream: I, caller: Caller)
+    async fn http2<I>(self, stream: I, caller: Caller, cut: Cancel)
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let limits = self.limits;
+        let answers = Arc::new(Answers::default());
+        let guarded = Guarded { service: self.service, caller, limits, stop: Stop::Answer(Arc::clone(&answers)) };
         let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.streams)
@@ -253,8 +275,15 @@ where
             .max_send_buf_size(limits.buffer)
             .keep_alive_interval(limits.idle / 2)
             .keep_alive_timeout(limits.idle / 2)
-            .serve_connection(TokioIo::new(stream), Guarded { service: self.service, caller, limits, cut: None });
-        converse(connection, self.phase).await;
+            .serve_connection(TokioIo::new(stream), guarded);
+        tokio::select! {
+            () = converse(connection, self.phase) => {}
+            () = answers.stalled(limits.unread_answer) => {
+                tracing::debug!(target: "usher::accept", "hung up: an answer is not read");
+                // The wire, dropped next, throws away what is left for its reader.
+                cut.cancel();
+            }
+        }
     }
 }
 
@@ -279,12 +308,6 @@ where
     if let Err(error) = ended {
         tracing::debug!(target: "usher::accept", %error, "connection ended");
     }
-}
-
-/// Small answers leave at once, and a peer that has vanished is noticed. Neither is worth refusing a connection for.
-fn prepare(stream: &TcpStream) {
-    let _ = stream.set_nodelay(true);
-    let _ = rustix::net::sockopt::set_socket_keepalive(stream, true);
 }
 
 /// How long to wait after a failed accept: not at all when the one connection failed, longer and longer when the
@@ -318,15 +341,22 @@ struct Guarded<S> {
     service: S,
     caller: Caller,
     limits: Limits,
-    /// Cuts the connection, where that harms nobody else.
-    cut: Option<Cancel>,
+    stop: Stop,
 }
 
-type Answer<B> = Response<Either<B, Full<Bytes>>>;
+/// How an answer is stopped from outside.
+enum Stop {
+    /// With its connection, where that harms nobody else.
+    Connection(Cancel),
+    /// By itself, among others.
+    Answer(Arc<Answers>),
+}
+
+type Answer<B> = Response<Watched<B>>;
 
 impl<S, B> hyper::service::Service<Request<Incoming>> for Guarded<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Asked, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
     B: Send + 'static,
 {
@@ -334,21 +364,38 @@ where
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Answer<B>, Infallible>> + Send>>;
 
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
         if request.headers().len() > self.limits.head_fields {
-            let mut refusal = Response::new(Either::Right(Full::default()));
+            let mut refusal = Response::new(Watched::empty());
             *refusal.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
             return Box::pin(std::future::ready(Ok(refusal)));
         }
+        let limit = self.limits.body;
+        let mut request = request.map(|body| Timed::new(body, limit));
         match self.caller {
             Caller::Remote(peer) => request.extensions_mut().insert(peer).map(|_| ()),
             Caller::Local(local) => request.extensions_mut().insert(local).map(|_| ()),
         };
-        if let Some(cut) = &self.cut {
-            request.extensions_mut().insert(cut.clone());
-        }
+        let watched = match &self.stop {
+            Stop::Connection(cut) => {
+                request.extensions_mut().insert(cut.clone());
+                None
+            }
+            Stop::Answer(answers) => {
+                let answer = answers.expect();
+                request.extensions_mut().insert(answer.stop());
+                Some((Arc::clone(answers), answer))
+            }
+        };
         let answer = self.service.clone().oneshot(request);
-        Box::pin(async move { answer.await.map(|response| response.map(Either::Left)) })
+        Box::pin(async move {
+            let response = answer.await?;
+            let watched = watched.map(|(answers, answer)| {
+                answers.begin(&answer);
+                answer
+            });
+            Ok(response.map(|body| Watched::new(body, watched)))
+        })
     }
 }
 

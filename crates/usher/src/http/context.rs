@@ -9,8 +9,9 @@ use crate::net;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::USER_AGENT;
-use http::{HeaderMap, StatusCode, Uri};
+use http::header::{HOST, USER_AGENT};
+use http::uri::Authority;
+use http::{HeaderMap, StatusCode, Uri, Version};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tracing::{Instrument, Span};
@@ -68,7 +69,8 @@ fn facts(app: &App, request: &Request, id: String) -> Result<Facts, Failure> {
         return Err(Failure::new(StatusCode::BAD_REQUEST, "bad_target", "The address can be read in several ways."));
     }
     let https = client.https.unwrap_or(peer.tls);
-    let asked = client.host.clone().or_else(|| host_of(request.uri(), request.headers()));
+    let asked = client.host.clone().or_else(|| host_of(request.version(), request.uri(), request.headers()));
+    let asked = asked.filter(|asked| is_host(asked));
     let asked = asked.ok_or_else(|| Failure::new(StatusCode::BAD_REQUEST, "bad_host", "The request names no host."))?;
     let name = host_name(&asked);
     if !app.hosts.allows(name) {
@@ -114,16 +116,28 @@ fn ambiguous(path: &str) -> bool {
         || encoded.into_iter().any(|byte| byte.is_ascii_control() || matches!(byte, b'/' | b'\\' | b'.' | b';'))
 }
 
-/// The host a request asks for: of its absolute target, else of its one `Host` field (RFC 9112 section 3.2).
-fn host_of(uri: &Uri, headers: &HeaderMap) -> Option<String> {
-    if let Some(authority) = uri.authority() {
-        return (!authority.as_str().contains('@')).then(|| authority.as_str().to_owned());
+/// The host a request asks for: of its absolute target, else of its one `Host` field (RFC 9112 section 3.2). On HTTP/2
+/// the two must not differ (RFC 9113 section 8.3.1); in HTTP/1.1 the target counts alone (RFC 9112 section 3.2.2).
+fn host_of(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let mut fields = headers.get_all(HOST).iter();
+    let field = match (fields.next(), fields.next()) {
+        (Some(one), None) => Some(one.to_str().ok()?),
+        (None, _) => None,
+        (Some(_), Some(_)) => return None,
+    };
+    match (uri.authority().map(Authority::as_str), field) {
+        (Some(target), Some(field)) if version >= Version::HTTP_2 && target != field => None,
+        (Some(one), _) | (None, Some(one)) => Some(one.to_owned()),
+        (None, None) => None,
     }
-    let mut fields = headers.get_all(http::header::HOST).iter();
-    match (fields.next(), fields.next()) {
-        (Some(one), None) => one.to_str().ok().map(str::to_owned),
-        _ => None,
-    }
+}
+
+/// Whether this is a name and at most a port. What else an authority can be (a user, nothing, a port that is none)
+/// would end up in links.
+fn is_host(text: &str) -> bool {
+    let Ok(authority) = text.parse::<Authority>() else { return false };
+    let port = text.len() > authority.host().len();
+    !text.contains('@') && !authority.host().is_empty() && port == authority.port_u16().is_some()
 }
 
 /// The name without its port.
@@ -200,11 +214,25 @@ mod tests {
     }
 
     #[test]
+    fn a_host_is_a_name_and_at_most_a_port() {
+        for host in ["a", "a.example:8443", "192.0.2.1:1", "[::1]", "[::1]:65535", "xn--bcher-kva.example"] {
+            assert!(is_host(host), "{host}");
+        }
+        for no in
+            ["", ":80", "a:", "a:x", "a:65536", "a:-1", "u@a", "a@", "a/b", "a b", "a?b", "http://a", "[::1", "a\\b"]
+        {
+            assert!(!is_host(no), "{no}");
+        }
+    }
+
+    #[test]
     fn two_host_fields_are_no_host() {
         let mut headers = HeaderMap::new();
-        headers.append(http::header::HOST, http::HeaderValue::from_static("a"));
-        headers.append(http::header::HOST, http::HeaderValue::from_static("b"));
-        assert_eq!(host_of(&Uri::from_static("/"), &headers), None);
+        headers.append(HOST, http::HeaderValue::from_static("a"));
+        headers.append(HOST, http::HeaderValue::from_static("b"));
+        for target in ["/", "http://a/"] {
+            assert_eq!(host_of(Version::HTTP_11, &Uri::from_static(target), &headers), None);
+        }
     }
 
     #[test]

@@ -4,10 +4,11 @@ use super::cookies;
 use super::failure::Failure;
 use crate::cx::Cx;
 use crate::gate::{self, Caller, Door, Refusal, Shown};
+use crate::http::accept::TooSlow;
 use axum::body::Bytes;
 use axum::extract::rejection::{FormRejection, JsonRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
@@ -102,7 +103,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             Err(JsonRejection::JsonSyntaxError(_)) => {
                 Err(Failure::new(StatusCode::BAD_REQUEST, "invalid_json", "The body is not JSON."))
             }
-            Err(other) => Err(unreadable(other.status())),
+            Err(other) => Err(unreadable(other.status(), &other)),
         }
     }
 }
@@ -112,6 +113,7 @@ const MAX_DEPTH: usize = 32;
 
 /// The body of a request that says it is JSON, no deeper than it may be. Whether it is JSON is still to be seen.
 async fn json_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Failure> {
+    not_packed(request.headers())?;
     if !is_json(request.headers()) {
         return Err(Failure::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -119,11 +121,23 @@ async fn json_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes,
             "Send the body as `Content-Type: application/json`.",
         ));
     }
-    let body = Bytes::from_request(request, state).await.map_err(|error| unreadable(error.status()))?;
+    let body = Bytes::from_request(request, state).await.map_err(|error| unreadable(error.status(), &error))?;
     if depth(&body) > MAX_DEPTH {
         return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid_json", "The body is nested too deep."));
     }
     Ok(body)
+}
+
+/// A packed body would have two sizes, and a bound on the one says nothing about the other.
+fn not_packed(headers: &HeaderMap) -> Result<(), Failure> {
+    if headers.contains_key(CONTENT_ENCODING) {
+        return Err(Failure::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "Send the body as it is, without `Content-Encoding`.",
+        ));
+    }
+    Ok(())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -183,6 +197,7 @@ pub struct Form<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
     type Rejection = Failure;
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        not_packed(request.headers())?;
         match axum::Form::<T>::from_request(request, state).await {
             Ok(axum::Form(body)) => Ok(Form(body)),
             Err(FormRejection::InvalidFormContentType(_)) => Err(Failure::new(
@@ -191,7 +206,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
                 "Send the body as `Content-Type: application/x-www-form-urlencoded`.",
             )),
             Err(FormRejection::FailedToDeserializeFormBody(error)) => Err(Failure::invalid(error.body_text())),
-            Err(other) => Err(unreadable(other.status())),
+            Err(other) => Err(unreadable(other.status(), &other)),
         }
     }
 }
@@ -219,9 +234,11 @@ impl<S: Send + Sync> FromRequest<S> for Pairs {
     }
 }
 
-fn unreadable(status: StatusCode) -> Failure {
+fn unreadable(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Failure {
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         Failure::new(status, "payload_too_large", "The body is larger than this route takes.")
+    } else if TooSlow::caused(error) {
+        Failure::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not come in time.")
     } else {
         Failure::new(StatusCode::BAD_REQUEST, "invalid_request", "The body could not be read.")
     }

@@ -189,11 +189,17 @@ fn link_problem(error: &LinkError) -> Option<Problems> {
     }
 }
 
-/// The page that makes the first admin.
+/// The page that makes the first admin. Somebody who is logged in and has no link has nothing to set up, and is sent on.
 pub async fn setup_page(cx: Cx, headers: HeaderMap) -> Result<Response, Failure> {
-    let state = match carried(&cx, &headers, LinkKind::Setup).await? {
-        Some(_) => SetupState::Form { username: String::new(), problems: Problems::default() },
-        None => SetupState::NoLink,
+    let caller = extract::admit(&cx, &headers, Door::Page).await.ok();
+    let state = match (carried(&cx, &headers, LinkKind::Setup).await?, &caller) {
+        (Some(_), _) => SetupState::Form { username: String::new(), problems: Problems::default() },
+        (None, Some(caller)) => return Ok(onward(if caller.rights.admin() { "/admin" } else { "/library" })),
+        (None, None) => SetupState::NoLink,
+    };
+    let cx = match caller {
+        Some(caller) => cx.admitted(caller),
+        None => cx,
     };
     Ok(setup_form(&cx, StatusCode::OK, state))
 }

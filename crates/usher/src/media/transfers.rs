@@ -24,6 +24,8 @@ pub struct Cancel(Arc<Signal>);
 struct Signal {
     stopped: AtomicBool,
     wake: Notify,
+    /// Who hears of it besides, once for each.
+    besides: Option<Arc<Notify>>,
 }
 
 impl Cancel {
@@ -32,10 +34,18 @@ impl Cancel {
         Self::default()
     }
 
+    /// One that, when it is told, also wakes somebody who looks after several.
+    pub fn telling(besides: Arc<Notify>) -> Self {
+        Cancel(Arc::new(Signal { besides: Some(besides), ..Signal::default() }))
+    }
+
     /// Tells everybody to stop. Telling twice changes nothing.
     pub fn cancel(&self) {
         self.0.stopped.store(true, Ordering::SeqCst);
         self.0.wake.notify_waiters();
+        if let Some(besides) = &self.0.besides {
+            besides.notify_one();
+        }
     }
 
     /// Whether it has been told.

@@ -287,13 +287,17 @@ impl Sessions {
         }
     }
 
-    /// Drops tombstones that no reader can need any more.
-    pub fn drop_tombstones(&self, now: Time) {
+    /// Drops tombstones that no reader can need any more, and says how many.
+    pub fn drop_tombstones(&self, now: Time) -> usize {
+        let mut dropped = 0;
         for shard in &self.shards {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            let before = shard.slots.len();
             shard.slots.retain(|_, slot| !matches!(slot, Slot::Ended(until) if *until <= now));
+            dropped += before - shard.slots.len();
             shard.tombstones = shard.slots.values().filter(|slot| matches!(slot, Slot::Ended(_))).count();
         }
+        dropped
     }
 
     /// How many live sessions are in memory.

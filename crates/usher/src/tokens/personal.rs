@@ -123,8 +123,11 @@ impl Personal {
     }
 
     /// Drops revocations that no reader can need any more.
-    pub fn drop_tombstones(&self, now: Time) {
-        self.revoked.write().unwrap_or_else(PoisonError::into_inner).retain(|_, until| now < *until);
+    pub fn drop_tombstones(&self, now: Time) -> usize {
+        let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        let before = revoked.len();
+        revoked.retain(|_, until| now < *until);
+        before - revoked.len()
     }
 
     /// The last use that is not written down yet.

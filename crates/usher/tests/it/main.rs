@@ -9,6 +9,7 @@ mod edge;
 mod faults;
 mod gate;
 mod headers;
+mod hostile;
 mod mutants;
 mod races;
 mod statements;

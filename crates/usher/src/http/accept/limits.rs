@@ -14,6 +14,13 @@ pub struct Limits {
     pub handshake: Duration,
     /// Time from the first byte of a request's head to its last; on a new connection, from its opening.
     pub head: Duration,
+    /// Time for a request's body, once it is wanted; beyond it 408.
+    pub body: Duration,
+    /// Time in which the other end of a connection may take nothing of what is sent to it.
+    pub unread: Duration,
+    /// The same for one of several answers on an HTTP/2 connection, give or take a quarter. Longer, because a player
+    /// that is far ahead leaves its stream alone for minutes and goes on afterwards.
+    pub unread_answer: Duration,
     /// Time that a connection may be kept between requests.
     pub idle: Duration,
     /// The request line and all fields together, in bytes; beyond it 431 (RFC 6585 section 5).
@@ -37,6 +44,9 @@ impl Default for Limits {
             max_control_connections: 16,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
+            body: Duration::from_secs(30),
+            unread: Duration::from_secs(120),
+            unread_answer: Duration::from_secs(900),
             idle: Duration::from_secs(75),
             head_bytes: 16 * 1024,
             head_fields: 100,

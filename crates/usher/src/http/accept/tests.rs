@@ -8,11 +8,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 /// Says who is calling, or waits until it is told to go on.
-async fn answer(
-    request: Request<Incoming>,
-    go: Arc<Notify>,
-    waiting: Arc<Notify>,
-) -> Result<Response<String>, Infallible> {
+async fn answer(request: Asked, go: Arc<Notify>, waiting: Arc<Notify>) -> Result<Response<String>, Infallible> {
     let peer = request.extensions().get::<Peer>();
     let local = request.extensions().get::<Local>();
     if request.uri().path() == "/wait" {

@@ -116,3 +116,18 @@ async fn a_new_setup_link_replaces_the_one_before() {
     let fields = [("username", "alice"), ("password", PASSWORD), ("password2", PASSWORD)];
     assert_eq!(first.form("/setup", &fields).await.status, StatusCode::GONE);
 }
+
+#[tokio::test]
+async fn who_is_logged_in_and_has_nothing_to_set_up_is_sent_on() {
+    let app = TestApp::new().await;
+    assert!(app.browser().get("/setup").await.text().contains("Almost there"));
+    let alice = app.member("alice").await;
+    assert_eq!(alice.get("/setup").await.header("location"), "/library");
+    // A link that works is more than that, and the way out of the page is there.
+    let link = links::make(&app.cx(), links::Kind::Setup, None, "").await.unwrap();
+    alice.get(&link.path).await;
+    let page = alice.get("/setup").await.text();
+    assert!(page.contains("autofocus") && page.contains("header-logout-form"), "{page}");
+    let admin = app.admin("root").await;
+    assert_eq!(admin.get("/setup").await.header("location"), "/admin");
+}

@@ -153,3 +153,16 @@ fn the_doctor_names_what_is_wrong_and_changes_nothing() {
     let found = home.run(&["doctor"]);
     assert!(found.code == Some(1) && found.out.contains("PROBLEM  master key"), "{found:?}");
 }
+
+#[test]
+fn hashes_below_the_standard_are_remarked_on_and_those_below_the_floor_are_refused() {
+    let home = Home::new();
+    // The tests' own cost is the least that is taken.
+    assert!(home.run(&["config", "check"]).good().contains("accounts.hash costs 19456 KiB x 2"));
+    assert!(home.run(&["doctor"]).out.contains("note     password hashes: accounts.hash costs 19456 KiB x 2"));
+    let log = home.serve().stop();
+    assert!(log.contains("accounts.hash costs 19456 KiB x 2"), "{log}");
+    let below = home.usher(&SERVE).env("USHER_ACCOUNTS_HASH_PASSES", "1").output().unwrap();
+    assert_eq!(below.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&below.stderr).contains("accounts.hash.passes"));
+}

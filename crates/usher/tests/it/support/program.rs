@@ -37,7 +37,17 @@ impl Home {
 
     /// The program with these arguments, hashing cheaply.
     pub fn usher(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
+        self.set_up(Command::new(env!("CARGO_BIN_EXE_usher")), args)
+    }
+
+    /// The same, deaf to the signal that a write beyond the limit of a file's size raises: it sees the failure only.
+    pub fn usher_within_limits(&self, args: &[&str]) -> Command {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_usher")]);
+        self.set_up(shell, args)
+    }
+
+    fn set_up(&self, mut command: Command, args: &[&str]) -> Command {
         command
             .env_clear()
             .env("HOME", self.folder.path())
@@ -181,9 +191,14 @@ impl Server {
         self.send("POST", "/setup", "application/x-www-form-urlencoded", &headers, &form).status
     }
 
+    /// The process.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(self.pid(), signal).unwrap();
     }
 
     /// Waits for its end, and gives its log.
@@ -213,6 +228,17 @@ impl Server {
     /// One request.
     pub fn get(&self, path: &str) -> Answer {
         ask(self.address, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+    }
+
+    /// A GET with a bearer token.
+    pub fn get_with(&self, path: &str, token: &str) -> Answer {
+        self.ask("GET", path, &format!("Authorization: Bearer {token}\r\n"))
+    }
+
+    /// A request without a body and with further header lines, each ended by CRLF.
+    pub fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+        ask(self.address, &format!("{head}{headers}\r\n"))
     }
 
     /// One request with a JSON body.

@@ -26,13 +26,23 @@ pub struct Server {
 impl Server {
     /// Serves the application in clear.
     pub async fn start(app: &TestApp) -> Server {
+        Server::start_within(app, Limits::default()).await
+    }
+
+    /// The same within other limits.
+    pub async fn start_within(app: &TestApp, limits: Limits) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        Server::serving(app, Listener::Plain(listener), addr, None)
+        Server::serving(app, Listener::Plain(listener), addr, limits)
     }
 
     /// Serves the application under TLS, with a certificate of its own.
     pub async fn start_tls(app: &TestApp) -> Server {
+        Server::start_tls_within(app, Limits::default()).await
+    }
+
+    /// The same within other limits.
+    pub async fn start_tls_within(app: &TestApp, limits: Limits) -> Server {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let folder = app.folder();
         let files = Tls { cert: folder.join("cert.pem"), key: folder.join("key.pem") };
@@ -43,16 +53,17 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let certificates = Certificates::load(&files).unwrap();
-        Server::serving(app, Listener::Tls(listener, certificates), addr, Some(trust))
+        let server = Server::serving(app, Listener::Tls(listener, certificates), addr, limits);
+        Server { trust: Some(trust), ..server }
     }
 
-    fn serving(app: &TestApp, listener: Listener, addr: SocketAddr, trust: Option<rustls::RootCertStore>) -> Server {
+    fn serving(app: &TestApp, listener: Listener, addr: SocketAddr, limits: Limits) -> Server {
         let (stop, stopped) = oneshot::channel::<()>();
-        let limits = Limits { drain: Duration::from_millis(50), ..Limits::default() };
+        let limits = Limits { drain: Duration::from_millis(50), ..limits };
         tokio::spawn(serve(vec![listener], app.router.clone(), limits, async {
             let _ = stopped.await;
         }));
-        Server { addr, trust, _stop: stop }
+        Server { addr, trust: None, _stop: stop }
     }
 
     /// A connection in clear.
@@ -75,11 +86,24 @@ impl Server {
 
     /// Sends these bytes and reads all that comes back until the connection ends.
     pub async fn raw(&self, bytes: &[u8]) -> Raw {
+        self.raw_in_pieces(bytes, usize::MAX).await
+    }
+
+    /// The same, with the bytes in packets of this length.
+    pub async fn raw_in_pieces(&self, bytes: &[u8], length: usize) -> Raw {
         let mut stream = self.connect().await;
-        stream.write_all(bytes).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        for piece in bytes.chunks(length) {
+            // Who has heard enough answers and hangs up before all was said.
+            if stream.write_all(piece).await.is_err() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
         let mut all = Vec::new();
         // A reset ends it too; what came before it counts.
-        let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut all)).await.expect("no end of the answer");
+        let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut all)).await;
+        let _ = ended.unwrap_or_else(|_| panic!("no end of the answer to {}", bytes.escape_ascii()));
         Raw::parse(&all)
     }
 
@@ -121,6 +145,11 @@ impl Raw {
         let head = String::from_utf8_lossy(&all[..end]).into_owned();
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         Raw { status, head, body: all[end..].to_vec() }
+    }
+
+    /// What follows the head, as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// A header's text, empty when it is absent.

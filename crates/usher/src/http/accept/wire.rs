@@ -1,44 +1,72 @@
-//! Connections that can be cut: at once, with everything the kernel still holds for their reader.
+//! The stream beneath a connection: it notices when bytes arrive, and it can be cut.
 
 use crate::media::transfers::Cancel;
 use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
-/// A TCP stream that is reset, not closed, when its connection was told to stop.
+/// A socket that is reset, not closed, when its connection was told to stop.
 ///
 /// An ordinary close lets the kernel go on sending what it holds, megabytes of it, to a reader who comes
 /// back hours later. A linger time of zero throws it away and sends RST (RFC 9293 section 3.10.4, ABORT).
-pub(super) struct Cuttable {
-    stream: TcpStream,
+pub(super) struct Wire<T: AsFd> {
+    stream: T,
+    line: Arc<Line>,
     cut: Cancel,
 }
 
-impl Cuttable {
-    pub(super) fn new(stream: TcpStream, cut: Cancel) -> Cuttable {
-        Cuttable { stream, cut }
+/// Whether the other end has begun to speak.
+#[derive(Default)]
+pub(super) struct Line(AtomicBool);
+
+impl Line {
+    /// Begins to wait for bytes.
+    pub(super) fn listen(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether bytes arrived since then.
+    pub(super) fn heard(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
-impl Drop for Cuttable {
+impl<T: AsFd> Wire<T> {
+    pub(super) fn new(stream: T, cut: Cancel) -> Wire<T> {
+        Wire { stream, line: Arc::default(), cut }
+    }
+
+    pub(super) fn line(&self) -> Arc<Line> {
+        Arc::clone(&self.line)
+    }
+}
+
+impl<T: AsFd> Drop for Wire<T> {
     fn drop(&mut self) {
         if self.cut.is_cancelled() {
-            // Fails only for a socket that is gone already.
+            // Fails only for a socket that is gone already, or of a kind that keeps nothing.
             let _ = rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
         }
     }
 }
 
-impl AsyncRead for Cuttable {
+impl<T: AsFd + AsyncRead + Unpin> AsyncRead for Wire<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.line.0.store(true, Ordering::Relaxed);
+        }
+        polled
     }
 }
 
-impl AsyncWrite for Cuttable {
+impl<T: AsFd + AsyncWrite + Unpin> AsyncWrite for Wire<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
