@@ -103,6 +103,8 @@ ids! {
     PersonalTokenId,
     /// A single-use link: setup, invite, reset.
     LinkId,
+    /// A device that asks to be linked.
+    LinkCodeId,
     /// An audit event.
     EventId,
 }

@@ -3,6 +3,7 @@
 //! The house, room by room. Three verbs have three places: *log in* (`login/`: many proofs, one result,
 //! a session), *admit* (`gate/`: many credentials, one result, a caller), *end* (`sessions/`: one
 //! function, one commit, one event). Around them: `accounts/` (who exists and what they may do),
+//! `devices/` (link codes), `oauth/` (its endpoints),
 //! `tokens/` (what is derived from a session), `media/` (folders, media URLs, bytes), `audit/` (what
 //! happened), `admin/` (acts over all of them). `http/` is the edge and holds the route table, `pages/`
 //! the face, `cli/` the same acts from a terminal, `jobs/` what happens by itself, `config/` what the
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod config;
 pub mod cx;
 pub mod datadir;
+pub mod devices;
 pub mod gate;
 pub mod http;
 pub mod id;
@@ -26,12 +28,14 @@ pub mod log;
 pub mod login;
 pub mod media;
 pub mod net;
+pub mod oauth;
 pub mod ops;
 pub mod pages;
 pub mod schema;
 pub mod seal;
 pub mod secret;
 pub mod sessions;
+pub mod takeout;
 pub mod time;
 pub mod tokens;
 

@@ -9,6 +9,10 @@ pub static MIGRATIONS: &[Migration] = &[
     Migration { number: 3, name: "tokens", sql: include_str!("../../../migrations/0003_tokens.sql") },
     Migration { number: 4, name: "audit", sql: include_str!("../../../migrations/0004_audit.sql") },
     Migration { number: 5, name: "media", sql: include_str!("../../../migrations/0005_media.sql") },
+    Migration { number: 6, name: "devices", sql: include_str!("../../../migrations/0006_devices.sql") },
+    Migration { number: 7, name: "header_secrets", sql: include_str!("../../../migrations/0007_header_secrets.sql") },
+    Migration { number: 8, name: "fixed_refresh", sql: include_str!("../../../migrations/0008_fixed_refresh.sql") },
+    Migration { number: 9, name: "tv_pins", sql: include_str!("../../../migrations/0009_tv_pins.sql") },
 ];
 
 /// Every statement of the house.
@@ -17,8 +21,10 @@ pub fn statements() -> Vec<&'static Statement> {
         crate::accounts::STATEMENTS,
         crate::accounts::GROUP_STATEMENTS,
         crate::audit::STATEMENTS,
+        crate::devices::STATEMENTS,
         crate::installation::STATEMENTS,
         crate::login::STATEMENTS,
+        crate::login::SIGNED_STATEMENTS,
         crate::media::STATEMENTS,
         crate::sessions::STATEMENTS,
         crate::sessions::DATA_STATEMENTS,

@@ -84,11 +84,14 @@ pub enum Kind {
     Reset,
     /// The link that proves an email address.
     Verify,
+    /// What a device polls with until somebody approves it.
+    Device,
 }
 
 impl Kind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Kind; 6] = [Kind::Refresh, Kind::Personal, Kind::Setup, Kind::Invite, Kind::Reset, Kind::Verify];
+    pub const ALL: [Kind; 7] =
+        [Kind::Refresh, Kind::Personal, Kind::Setup, Kind::Invite, Kind::Reset, Kind::Verify, Kind::Device];
 
     /// The four characters that a secret of this kind begins with.
     pub fn prefix(self) -> &'static str {
@@ -99,6 +102,7 @@ impl Kind {
             Kind::Invite => "usi_",
             Kind::Reset => "usw_",
             Kind::Verify => "usv_",
+            Kind::Device => "usd_",
         }
     }
 

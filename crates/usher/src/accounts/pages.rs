@@ -54,6 +54,7 @@ async fn gather(cx: &Cx) -> Result<AccountPage, Failure> {
         tokens: tokens.into_iter().map(|token| token_line(cx, token)).collect(),
         token_form: token_form(cx, caller, String::new(), USUAL_DAYS, &[Scope::Media]),
         new_token: None,
+        signed_header: cx.app.config.compat.signed_header,
     })
 }
 

@@ -34,6 +34,7 @@ statements! {
         LEFT JOIN passwords p ON p.account_id = a.id WHERE a.id = $1";
     LOGGED_IN: Write = "UPDATE accounts SET last_login_at = $3 WHERE id = $1 AND disabled_at IS NULL AND EXISTS \
         (SELECT 1 FROM passwords p WHERE p.account_id = $1 AND p.version = $2) RETURNING ver";
+    LINKED: Write = "UPDATE accounts SET last_login_at = $2 WHERE id = $1";
     LIST: Scan = "SELECT id, username, email, display_name, role, disabled_at, verified_at, must_change_at, created_at, \
         last_login_at, every_bucket_at, ver FROM accounts WHERE username_key > $1 AND username_key LIKE $2 ESCAPE '!' \
         ORDER BY username_key LIMIT $3";
@@ -186,6 +187,11 @@ pub async fn find_credential_of(db: &Db, id: AccountId) -> Result<Option<Credent
 /// Notes a login, if the password that was checked is still the password and the account still stands.
 pub async fn logged_in(tx: &mut Tx, id: AccountId, version: i64, now: Time) -> Result<bool, Error> {
     Ok(tx.one(&LOGGED_IN, args![id, version, now]).await?.is_some())
+}
+
+/// Notes a login that needed no password: the caller holds the account and has judged its standing.
+pub async fn linked(tx: &mut Tx, id: AccountId, now: Time) -> Result<(), Error> {
+    tx.execute(&LINKED, args![id, now]).await.map(|_| ())
 }
 
 /// Accounts in the order of their names, after `after` (empty for the first page), whose name holds `part`.

@@ -58,6 +58,14 @@ events! {
     LinkUsed = "link_used",
     /// A single-use link was withdrawn.
     LinkRevoked = "link_revoked",
+    /// A device was let in, or a code was not one.
+    DeviceApproved = "device_approved",
+    /// A device was turned away.
+    DeviceRefused = "device_refused",
+    /// A secret for signed-header login was set.
+    HeaderSecretSet = "header_secret_set",
+    /// A secret for signed-header login was removed.
+    HeaderSecretRemoved = "header_secret_removed",
     /// A group was made.
     GroupCreated = "group_created",
     /// A group's name, members or buckets changed.

@@ -40,6 +40,12 @@ pub enum Act {
     },
     /// List where an account is logged in
     Sessions { name: String },
+    /// Let the device in that shows a code, as this account
+    Link {
+        name: String,
+        /// The code on the device's screen
+        code: String,
+    },
     /// End one session of an account, or all
     Logout {
         name: String,
@@ -109,6 +115,7 @@ fn command(act: Act) -> Result<Command, Stop> {
         Act::Delete { name } => Command::UserDelete { name },
         Act::Buckets { name, buckets } => Command::UserBuckets { name, buckets: names(&buckets) },
         Act::Sessions { name } => Command::UserSessions { name },
+        Act::Link { name, code } => Command::UserLink { name, code },
         Act::Logout { name, session } => Command::UserLogout { name, session },
     })
 }

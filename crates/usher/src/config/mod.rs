@@ -14,6 +14,7 @@
 
 mod accounts;
 mod check;
+mod compat;
 mod file;
 mod flags;
 mod media;
@@ -28,6 +29,7 @@ mod value;
 mod visit;
 
 pub use accounts::{Accounts, HashCost, Signup, Throttle};
+pub use compat::Compat;
 pub use file::File;
 pub use flags::Overrides;
 pub use media::{App, Audit, Bucket, Docs, Format, Log, Media, Symlinks};
@@ -73,6 +75,8 @@ pub struct Config {
     pub log: Log,
     /// API documents.
     pub docs: Docs,
+    /// What is spoken for programs that know an older system.
+    pub compat: Compat,
 }
 
 impl Config {
@@ -122,6 +126,7 @@ impl Keys for Config {
         to.section("audit", &mut self.audit);
         to.section("log", &mut self.log);
         to.section("docs", &mut self.docs);
+        to.section("compat", &mut self.compat);
         visit::tables(to, "app", &mut self.apps);
         visit::tables(to, "bucket", &mut self.buckets);
     }

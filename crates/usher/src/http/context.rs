@@ -65,7 +65,9 @@ fn facts(app: &App, request: &Request, id: String) -> Result<Facts, Failure> {
     if !request.uri().path().starts_with('/') {
         return Err(Failure::new(StatusCode::BAD_REQUEST, "bad_target", "The request names no path."));
     }
-    if ambiguous(request.uri().path()) {
+    let path = request.uri().path();
+    let path = if app.config.compat.takeout { crate::takeout::folded(path) } else { path };
+    if ambiguous(path) {
         return Err(Failure::new(StatusCode::BAD_REQUEST, "bad_target", "The address can be read in several ways."));
     }
     let https = client.https.unwrap_or(peer.tls);

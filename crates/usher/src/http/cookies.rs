@@ -65,6 +65,23 @@ pub fn clear_link(cx: &Cx, kind: Kind) -> Option<HeaderValue> {
     build(cx, &link_name(cx, kind), "", kind.page(), "Lax", Duration::ZERO)
 }
 
+fn waiting_name(cx: &Cx) -> &'static str {
+    if cx.request.secure() { "__Host-usher-tv" } else { "usher-tv" }
+}
+
+/// The session cookies of those who wait on a television while another one watches. Good for changing to them at
+/// `/tv`, and read nowhere else.
+pub fn find_waiting<'h>(cx: &Cx, headers: &'h HeaderMap) -> Vec<&'h str> {
+    let value = find(headers, waiting_name(cx)).unwrap_or_default();
+    value.split('.').filter(|one| !one.is_empty()).collect()
+}
+
+/// Keeps those cookies for at most `life`; without any, removes the cookie that held them.
+pub fn set_waiting(cx: &Cx, values: &[&str], life: Duration) -> Option<HeaderValue> {
+    let life = if values.is_empty() { Duration::ZERO } else { life };
+    build(cx, waiting_name(cx), &values.join("."), "/", "Lax", life)
+}
+
 fn build(cx: &Cx, name: &str, value: &str, path: &str, same_site: &str, life: Duration) -> Option<HeaderValue> {
     let secure = if cx.request.secure() { "; Secure" } else { "" };
     let age = life.as_secs();

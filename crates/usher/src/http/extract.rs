@@ -25,7 +25,7 @@ impl<S: Sync> FromRequestParts<S> for Cx {
     }
 }
 
-/// Whom the headers belong to, at `door`. The one call of the gate from HTTP.
+/// Whom the headers belong to, at `door`.
 pub async fn admit(cx: &Cx, headers: &HeaderMap, door: Door) -> Result<Caller, Refusal> {
     let mut bearers = headers.get_all(AUTHORIZATION).iter();
     let bearer = match (bearers.next(), bearers.next()) {
@@ -42,6 +42,11 @@ pub async fn admit(cx: &Cx, headers: &HeaderMap, door: Door) -> Result<Caller, R
     };
     let cookie = cookies::find(headers, cookies::session_name(cx));
     gate::admit(cx, Shown { cookie, bearer }, door).await
+}
+
+/// Whom this value of a session cookie belongs to, at `door`: for a page that holds several.
+pub async fn admit_cookie(cx: &Cx, value: &str, door: Door) -> Result<Caller, Refusal> {
+    gate::admit(cx, Shown { cookie: Some(value), bearer: None }, door).await
 }
 
 macro_rules! doors {

@@ -5,6 +5,7 @@
 
 use crate::accounts::profile::ProfileError;
 use crate::accounts::{ChangeError, CreateError};
+use crate::devices::{BeginError, DecideError};
 use crate::gate::Refusal;
 use crate::login::again::{AgainError, PasswordError};
 use crate::login::links::LinkError;
@@ -360,6 +361,37 @@ impl From<DataError> for Failure {
             DataError::Ended => Refusal::Ended.into(),
             DataError::Full => Failure::new(StatusCode::CONFLICT, "data_limit_reached", error.to_string()),
             DataError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<BeginError> for Failure {
+    fn from(error: BeginError) -> Failure {
+        match error {
+            BeginError::RateLimited(wait) => {
+                Failure::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many codes. Wait before the next one.")
+                    .retry(wait)
+            }
+            BeginError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<DecideError> for Failure {
+    fn from(error: DecideError) -> Failure {
+        match error {
+            DecideError::Unknown => Failure::new(
+                StatusCode::NOT_FOUND,
+                "code_unknown",
+                "No device shows this code now. Look at its screen again: it may have a new one.",
+            ),
+            DecideError::RateLimited(wait) => Failure::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                "Too many wrong codes. Wait before the next one.",
+            )
+            .retry(wait),
+            DecideError::Storage(error) => error.into(),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod context;
 pub mod cookies;
 pub mod cors;
 pub mod csrf;
+pub mod door;
 pub mod extract;
 pub mod failure;
 pub mod headers;

@@ -105,6 +105,10 @@ async fn metadata(cx: Cx) -> Response {
     let body = json!({
         "issuer": issuer,
         "jwks_uri": format!("{issuer}/oauth/jwks"),
+        "token_endpoint": format!("{issuer}/oauth/token"),
+        "token_endpoint_auth_methods_supported": ["none"],
+        "device_authorization_endpoint": format!("{issuer}/oauth/device_authorization"),
+        "grant_types_supported": ["urn:ietf:params:oauth:grant-type:device_code"],
         "response_types_supported": [],
     });
     ([(ACCESS_CONTROL_ALLOW_ORIGIN, "*")], Json(body)).into_response()

@@ -3,8 +3,9 @@
 use super::extract;
 use super::failure::Failure;
 use crate::cx::Cx;
-use crate::gate::{Door, Refusal};
+use crate::gate::{Caller, Door, Refusal};
 use crate::pages::{ErrorPage, Nav, PasswordRule, Shell, Template, When, Who, Wrong};
+use crate::sessions::Kind;
 use crate::time::Time;
 use axum::extract::Request;
 use axum::middleware::Next;
@@ -21,7 +22,13 @@ pub fn shell(cx: &Cx, page: Nav) -> Shell {
             "This server speaks plain HTTP on your home network. Passwords cross it unprotected: use it on a network you trust.".to_owned()
         }),
         page,
+        tv: cx.caller.as_ref().is_some_and(on_television),
     }
+}
+
+/// A device that holds a cookie is a television: it is gone about with arrow keys.
+fn on_television(caller: &Caller) -> bool {
+    caller.by_cookie() && caller.live().is_some_and(|live| live.kind == Kind::Device)
 }
 
 /// What a new password must be.

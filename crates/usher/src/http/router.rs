@@ -1,13 +1,16 @@
 //! The route table.
 
-use super::{assets, context, cors, csrf, failure, headers, page};
+use super::{assets, context, cors, csrf, door, failure, headers, page};
 use crate::App;
 use crate::accounts::{api as accounts_api, pages as accounts_pages};
 use crate::admin::{api as admin_api, pages as admin_pages};
 use crate::cx::Cx;
-use crate::login::{api as login_api, pages as login_pages};
+use crate::devices::pages as device_pages;
+use crate::login::{api as login_api, pages as login_pages, signed};
 use crate::media::{api as media_api, deliver, pages as media_pages};
+use crate::oauth::api as oauth_api;
 use crate::sessions::api as sessions_api;
+use crate::takeout::{self, api as takeout_api};
 use crate::tokens::api as tokens_api;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -29,6 +32,9 @@ pub fn build(app: &Arc<App>) -> Router {
     let routes = Router::new()
         .merge(pages())
         .merge(account_pages())
+        .merge(link_pages())
+        .merge(tv_pages())
+        .merge(takeout_api(app))
         .merge(admin_pages())
         .merge(library())
         .merge(api)
@@ -56,7 +62,7 @@ fn pages() -> Router {
         .route("/", get(|| async { page::onward("/library") }))
         .route("/setup", get(login_pages::setup_page).post(login_pages::setup))
         .route("/setup/{token}", get(login_pages::take_setup))
-        .route("/login", get(login_pages::login_page).post(login_pages::login))
+        .route("/login", get(login_pages::login_page).post(door::enter))
         .route("/signup", get(login_pages::signup_page).post(login_pages::signup))
         .route("/signup/{token}", get(login_pages::take_invite))
         .route("/reset", get(login_pages::reset_page).post(login_pages::reset))
@@ -93,11 +99,64 @@ fn account_pages() -> Router {
         .route("/account/sessions/{id}/end", post(accounts_pages::end_session))
         .route("/account/sessions/end-others", post(accounts_pages::end_others))
         .route("/account/sessions/end-all", post(accounts_pages::end_all))
+        .route("/account/signed-header", get(signed::pages::page).post(signed::pages::set))
+        .route("/account/signed-header/remove", post(signed::pages::remove))
         .route("/account/tokens", post(accounts_pages::create_token))
         .route("/account/tokens/{id}/revoke", post(accounts_pages::revoke_token))
         .route("/password", get(accounts_pages::must_change_page).post(accounts_pages::must_change))
         .layer(from_fn(csrf::protect))
         .layer(from_fn(page::failures))
+}
+
+fn link_pages() -> Router {
+    Router::new()
+        .route("/link", get(device_pages::link_page).post(device_pages::open))
+        .route("/link/approve", post(device_pages::approve))
+        .route("/link/refuse", post(device_pages::refuse))
+        .method_not_allowed_fallback(not_like_this)
+        .layer(from_fn(csrf::protect))
+        .layer(from_fn(page::failures))
+}
+
+/// Nothing, unless the owner switched it on. The same under a doubled slash, which these clients send when somebody
+/// typed one behind the host; a redirect would turn their POST into a GET.
+fn takeout_api(app: &App) -> Router {
+    if !app.config.compat.takeout {
+        return Router::new();
+    }
+    let [token, code, link] = takeout::PATHS;
+    let mut routes = Router::new();
+    for slash in ["", "/"] {
+        routes = routes
+            .route(&format!("{slash}{token}"), get(takeout_api::refresh).post(takeout_api::log_in))
+            .route(&format!("{slash}{code}"), get(takeout_api::make_code).post(takeout_api::poll_code))
+            .route(&format!("{slash}{link}"), post(takeout_api::link));
+    }
+    routes.method_not_allowed_fallback(not_like_this).layer(from_fn(csrf::protect))
+}
+
+fn tv_pages() -> Router {
+    use device_pages::tv;
+    let pages = Router::new()
+        .route("/tv", get(tv::page))
+        .route("/tv/switch", post(tv::switch))
+        .route("/tv/forget", post(tv::forget))
+        .route("/tv/pin", post(tv::set_pin))
+        .method_not_allowed_fallback(not_like_this)
+        .layer(from_fn(page::failures));
+    // The page's script asks for these, and wants an answer it can read.
+    let script = Router::new()
+        .route("/tv/code", post(tv::code))
+        .route("/tv/poll", post(tv::poll))
+        .method_not_allowed_fallback(not_like_this);
+    pages.merge(script).layer(from_fn(csrf::protect))
+}
+
+fn oauth_api() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(oauth_api::device_authorization))
+        .routes(routes!(oauth_api::token))
+        .layer(from_fn(csrf::protect))
 }
 
 fn account_api() -> OpenApiRouter {
@@ -112,6 +171,7 @@ fn account_api() -> OpenApiRouter {
         .routes(routes!(sessions_api::data_of_anybody))
         .routes(routes!(sessions_api::data_keys))
         .routes(routes!(sessions_api::data_get, sessions_api::data_put, sessions_api::data_delete))
+        .routes(routes!(signed::api::show, signed::api::set, signed::api::remove))
         .routes(routes!(tokens_api::list, tokens_api::create))
         .routes(routes!(tokens_api::revoke))
         .layer(from_fn(csrf::protect))
@@ -130,7 +190,7 @@ fn api() -> OpenApiRouter {
     let routes =
         routes.method_not_allowed_fallback(not_like_this).layer(from_fn(csrf::protect)).layer(from_fn(cors::share));
     let shared = OpenApiRouter::with_openapi(document).merge(routes.into());
-    OpenApiRouter::new().merge(shared).merge(account_api()).merge(admin_api()).merge(media_api())
+    OpenApiRouter::new().merge(shared).merge(oauth_api()).merge(account_api()).merge(admin_api()).merge(media_api())
 }
 
 fn admin_api() -> OpenApiRouter {

@@ -7,7 +7,7 @@
 
 use crate::cx::Cx;
 use crate::ops::JobLabels;
-use crate::{App, audit, login, sessions, tokens};
+use crate::{App, audit, devices, login, sessions, tokens};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +60,8 @@ static JOBS: &[Job] = &[
     job!("rotate signing keys" every 6: keys),
     job!("prune the change feed" every 30: feed),
     job!("remove old links" every 30: links),
+    job!("remove old link codes" every 30: link_codes),
+    job!("forget used signatures" every 30: signatures),
     job!("remove data of ended sessions" every 30: session_data),
     job!("remove ended sessions" every 30: ended_sessions),
     job!("remove old personal tokens" every 30: personal_tokens),
@@ -156,6 +158,14 @@ async fn failures(cx: &Cx, limit: u32) -> Done {
 
 async fn links(cx: &Cx, limit: u32) -> Done {
     Ok(login::links::sweep(cx, limit).await?)
+}
+
+async fn link_codes(cx: &Cx, limit: u32) -> Done {
+    Ok(devices::sweep(cx, limit).await?)
+}
+
+async fn signatures(cx: &Cx, limit: u32) -> Done {
+    Ok(login::signed::sweep(cx, limit).await?)
 }
 
 async fn events(cx: &Cx, limit: u32) -> Done {

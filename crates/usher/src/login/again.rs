@@ -47,7 +47,10 @@ impl From<usher_db::Error> for AgainError {
 /// Whether the caller's last proof is recent enough for sensitive acts.
 pub fn is_fresh(cx: &Cx) -> bool {
     let live = cx.caller.as_ref().and_then(Caller::live);
-    live.is_some_and(|live| cx.now.since(live.auth_at) <= FRESH_FOR)
+    // A device that was linked a minute ago proves that somebody pressed a button elsewhere. Whoever was talked into
+    // pressing it must not have given the account away with it (RFC 8628 section 5.4).
+    let typed = |live: &Arc<Live>| live.amr.split(' ').any(|method| method != crate::devices::LINKED);
+    live.is_some_and(|live| typed(live) && cx.now.since(live.auth_at) <= FRESH_FOR)
 }
 
 /// A proof for a sensitive act: the password if one is given, else the session's own recent one.

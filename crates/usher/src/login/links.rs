@@ -299,6 +299,7 @@ pub async fn reset_password(cx: &Cx, token: &str, password: String) -> Result<Ac
         sessions::end(tx, Which::All(account), EndReason::PasswordChanged, now).await?;
         // Another reset link may be in the hands of whoever made the reset necessary.
         store::revoke_links_of(tx, account, now).await?;
+        super::signed::forget(tx, account).await?;
         // The wait that guesses brought upon the old password is not for the new one.
         super::throttle::forgive(tx, &owner.username).await?;
         used.clone().of(account).target(link.id).record(tx).await?;

@@ -11,8 +11,11 @@ pub mod api;
 pub mod floor;
 pub mod links;
 pub mod pages;
+pub mod person;
+pub mod signed;
 mod store;
 pub use store::STATEMENTS;
+pub use store::signed::STATEMENTS as SIGNED_STATEMENTS;
 pub mod throttle;
 
 use crate::accounts::hasher::Verdict;

@@ -1,5 +1,7 @@
 //! The statements of failed logins and single-use links.
 
+pub mod signed;
+
 use super::links::{Fate, Invite, Kind, Link};
 use crate::id::{AccountId, LinkId};
 use crate::secret::Digest;
@@ -11,6 +13,7 @@ statements! {
     COUNT: Write = "INSERT INTO login_failures (subject, failures, last_at, blocked_until) VALUES ($1, 1, $2, 0) \
         ON CONFLICT (subject) DO UPDATE SET failures = CASE WHEN login_failures.last_at < $3 THEN 1 \
         ELSE login_failures.failures + 1 END, last_at = excluded.last_at RETURNING failures";
+    UNCOUNT: Write = "UPDATE login_failures SET failures = failures - 1 WHERE subject = $1 AND failures > 0";
     BLOCK: Write = "UPDATE login_failures SET blocked_until = $2 WHERE subject = $1";
     FORGET_FAILURES: Write = "DELETE FROM login_failures WHERE subject = $1";
     FORGET_EVERY_FAILURE: Write = "DELETE FROM login_failures";
@@ -55,6 +58,10 @@ pub(super) async fn count(tx: &mut Tx, subject: &str, now: Time, forget_before: 
         Some(row) => row.get(0),
         None => Ok(1),
     }
+}
+
+pub(super) async fn uncount(tx: &mut Tx, subject: &str) -> Result<(), Error> {
+    tx.execute(&UNCOUNT, args![subject]).await.map(|_| ())
 }
 
 pub(super) async fn block(tx: &mut Tx, subject: &str, until: Time) -> Result<(), Error> {

@@ -172,6 +172,17 @@ pub async fn count_signup(cx: &Cx) -> Result<(), SignupError> {
     if made > i64::from(rules.signups_per_address) { Err(SignupError::RateLimited(rules.window)) } else { Ok(()) }
 }
 
+/// Counts one more of what `subject` names, and says how many that makes within `window`. Counted before it is judged:
+/// the row is held until the commit, so that of many at once each has a number of its own.
+pub async fn count_one(tx: &mut Tx, subject: &str, window: Duration, now: Time) -> Result<i64, Error> {
+    store::count(tx, subject, now, now - window).await
+}
+
+/// Takes one back that [`count_one`] counted.
+pub async fn uncount_one(tx: &mut Tx, subject: &str) -> Result<(), Error> {
+    store::uncount(tx, subject).await
+}
+
 /// Forgets the failures of an account, by an admin's word: its owner may try again at once.
 pub async fn forgive(tx: &mut Tx, username: &str) -> Result<(), Error> {
     let key = crate::accounts::username::lookup_key(username).unwrap_or_default();

@@ -19,6 +19,8 @@ pub struct AccountPage {
     pub sessions: Vec<SessionLine>,
     pub tokens: Vec<TokenLine>,
     pub token_form: TokenForm,
+    /// The server takes signed headers: there is a page for one's secret.
+    pub signed_header: bool,
     /// A token made just now: shown on this page only, and never again.
     pub new_token: Option<NewToken>,
 }

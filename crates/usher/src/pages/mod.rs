@@ -11,10 +11,12 @@
 
 mod account;
 mod admin;
+mod devices;
 mod enter;
 pub mod href;
 mod library;
 mod shell;
+mod signed_header;
 mod wrong;
 
 #[cfg(test)]
@@ -29,10 +31,12 @@ pub use admin::{
 };
 /// What `render` comes from, and how it fails: only when writing to the string does.
 pub use askama::{Error as RenderError, Template};
+pub use devices::{AskingDevice, LinkPage, LinkState, TvPage, TvPerson, TvState};
 pub use enter::{
     LoginPage, LogoutPage, LogoutState, MustChangePage, Refusal, ResetPage, ResetState, SetupPage, SetupState,
     SignupPage, SignupState,
 };
 pub use library::{BucketCard, EntryKind, EntryLine, FilePage, FolderPage, LibraryPage, Playback, Trouble, Viewer};
 pub use shell::{Choice, Link, Nav, Notice, NoticeKind, PasswordRule, Problem, Problems, Shell, When, Who};
+pub use signed_header::SignedHeaderPage;
 pub use wrong::{ErrorPage, Wrong};

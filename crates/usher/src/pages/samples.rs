@@ -15,7 +15,7 @@ pub struct Sample {
 
 fn shell(page: Nav, who: Option<(&str, bool)>) -> Shell {
     let who = who.map(|(name, admin)| Who { name: name.to_owned(), admin });
-    Shell { service: "Usher".to_owned(), who, banner: None, page }
+    Shell { service: "Usher".to_owned(), who, banner: None, page, tv: false }
 }
 
 fn outside() -> Shell {
@@ -43,11 +43,61 @@ const RULE: PasswordRule = PasswordRule { at_least: 12 };
 /// All of them.
 pub fn all() -> Vec<Sample> {
     let mut samples = door();
+    samples.extend(link());
     samples.extend(account());
     samples.extend(library());
     samples.extend(admin());
     samples.extend(wrong());
     samples
+}
+
+fn link() -> Vec<Sample> {
+    let page = |state| LinkPage { shell: shell(Nav::Elsewhere, Some(("alice", false))), state };
+    let device = |near| AskingDevice {
+        code: "WDJB-MJHT".to_owned(),
+        name: HOSTILE.to_owned(),
+        agent: if near { String::new() } else { HOSTILE.to_owned() },
+        place: "192.0.2.10".to_owned(),
+        near,
+        asked: when("just now"),
+        username: "alice".to_owned(),
+    };
+    let enter = |code: &str, problem: Option<&str>| {
+        page(LinkState::Enter { code: code.to_owned(), problem: problem.map(str::to_owned) })
+    };
+    let secret = |since: Option<When>, ask_password, problems| SignedHeaderPage {
+        shell: shell(Nav::Account, Some((HOSTILE, false))),
+        since,
+        ask_password,
+        problems,
+    };
+    let wrong = Problems::one("secret", "Use 8 to 256 characters for the secret.");
+    let tv = |people: Vec<TvPerson>, state, problem: Option<&str>| {
+        let mut page = TvPage { shell: outside(), people, state, problem: problem.map(str::to_owned) };
+        page.shell.tv = true;
+        page
+    };
+    let person =
+        |name: &str, active, pin| TvPerson { session: format!("s-{active}-{pin}"), name: name.to_owned(), active, pin };
+    let family = || vec![person("alice", true, false), person(HOSTILE, false, true)];
+    let pin = || TvState::Pin { session: "s1".to_owned(), name: HOSTILE.to_owned() };
+    vec![
+        sample("tv", &tv(Vec::new(), TvState::Choose, None)),
+        sample("tv_people", &tv(family(), TvState::Choose, Some("This person has to be linked again."))),
+        sample("tv_own_pin", &tv(vec![person("alice", true, true)], TvState::Choose, None)),
+        sample("tv_pin", &tv(family(), pin(), None)),
+        sample("tv_pin_wrong", &tv(family(), pin(), Some("That is not the PIN."))),
+        sample("tv_new_pin", &tv(family(), TvState::NewPin { name: HOSTILE.to_owned() }, None)),
+        sample("signed_header", &secret(None, false, Problems::default())),
+        sample("signed_header_set", &secret(Some(when("yesterday")), true, wrong)),
+        sample("link", &enter("", None)),
+        sample("link_filled", &enter("WDJB-MJHT", None)),
+        sample("link_wrong", &enter(HOSTILE, Some("No device shows this code now."))),
+        sample("link_near", &page(LinkState::Decide(device(true)))),
+        sample("link_far", &page(LinkState::Decide(device(false)))),
+        sample("link_approved", &page(LinkState::Done { approved: true })),
+        sample("link_refused", &page(LinkState::Done { approved: false })),
+    ]
 }
 
 fn sample(name: &'static str, page: &impl Template) -> Sample {
@@ -167,6 +217,7 @@ fn account() -> Vec<Sample> {
             problems: Problems::default(),
         },
         new_token: None,
+        signed_header: true,
     };
     let mut fresh = page();
     fresh.notice = Some(Notice::done("The token is made."));
@@ -177,6 +228,7 @@ fn account() -> Vec<Sample> {
     let mut bare = page();
     bare.shell.who = Some(Who { name: "bob".to_owned(), admin: false });
     bare.sessions.truncate(1);
+    bare.signed_header = false;
     bare.tokens.clear();
     bare.token_form.scopes.clear();
     bare.problems = Problems::one("current", "That is not your present password.");

@@ -11,6 +11,8 @@ pub struct Shell {
     pub banner: Option<String>,
     /// The entry of the navigation that is marked as the present one.
     pub page: Nav,
+    /// On a television: gone about with arrow keys.
+    pub tv: bool,
 }
 
 impl Shell {

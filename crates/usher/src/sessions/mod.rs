@@ -184,6 +184,8 @@ pub struct NewSession {
     pub grant: u64,
     /// The first refresh token's secret and nonce; none for a session that lives by its cookie alone.
     pub refresh: Option<refresh::First>,
+    /// Whether that token stays the only one, for a client that would drop its successors.
+    pub fixed_refresh: bool,
     /// Tells of the sessions that end because this one begins.
     eviction: audit::Entry,
 }
@@ -215,6 +217,7 @@ impl NewSession {
             secret: rng.bytes(),
             grant: grant_of(id),
             refresh: None,
+            fixed_refresh: false,
             eviction: audit::Entry::new(cx, audit::Event::SessionEnded, audit::Outcome::Done)
                 .of(account)
                 .detail(EndReason::Evicted.word()),
@@ -248,7 +251,11 @@ pub async fn start(tx: &mut Tx, new: &NewSession, most: u32, now: Time) -> Resul
         // One act, one event: the sessions' own rows say which they were.
         many => new.eviction.clone().target(format!("{} sessions", many.len())).record(tx).await?,
     }
-    store::insert(tx, new, now).await
+    store::insert(tx, new, now).await?;
+    if new.fixed_refresh {
+        store::fix_refresh(tx, new.id, now).await?;
+    }
+    Ok(())
 }
 
 /// One session that was ended.

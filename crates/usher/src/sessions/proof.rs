@@ -67,10 +67,13 @@ impl Proof {
     /// The cookie that the browser needs from now on, and for how long. Programs that hold tokens need none.
     pub fn cookie(&self, cx: &Cx) -> Option<(String, Duration)> {
         match self {
-            Proof::Now { renewal, kind: Kind::Browser, expires_at } => {
-                Some((renewal.cookie(cx), expires_at.since(cx.now)))
+            Proof::Now { renewal, kind, expires_at } => {
+                // A television's session lives by its cookie too; a device with tokens has none to renew.
+                let by_cookie = cx.caller.as_ref().is_some_and(crate::gate::Caller::by_cookie);
+                let wanted = *kind == Kind::Browser || by_cookie;
+                wanted.then(|| (renewal.cookie(cx), expires_at.since(cx.now)))
             }
-            Proof::Now { .. } | Proof::Recent => None,
+            Proof::Recent => None,
         }
     }
 }

@@ -10,6 +10,9 @@
 //! - an older one within the grace time of its use is a laggard among parallel requests: refused, no harm;
 //! - anything later is a copy in other hands, or looks just like it: the session ends.
 //!
+//! A session that began so keeps its first token for good (`fixed_refresh`): the one client that drops every later
+//! one would look like a thief. Such a session is shorter, and its beginning is told in the audit log.
+//!
 //! A token that an app's page or an app's login was given is that app's: the MAC covers the app's name, and the
 //! token is exchanged for access tokens of that app's audience only (RFC 9700 section 4.14.2). Whoever steals it
 //! from a page has what the page had, and not the account.
@@ -150,6 +153,7 @@ pub enum RefreshError {
 
 enum Decision {
     Rotate,
+    Keep,
     Again,
     UsedUp,
     Replayed,
@@ -189,7 +193,11 @@ impl Rotations {
 fn decide(state: &RefreshState, presented: &Presented, now: Time, grace: Duration) -> Decision {
     let Some(current) = &state.digest else { return Decision::Unknown };
     if presented.generation == state.generation {
-        return if current.matches(&*presented.secret) { Decision::Rotate } else { Decision::Unknown };
+        return match (current.matches(&*presented.secret), state.fixed) {
+            (true, false) => Decision::Rotate,
+            (true, true) => Decision::Keep,
+            (false, _) => Decision::Unknown,
+        };
     }
     if presented.generation > state.generation {
         return Decision::Unknown;
@@ -260,6 +268,10 @@ async fn rotate(
             // Only another engine's weaker isolation can bring two requests here; the second one lost the guard.
             Ok(moved.map(|generation| refreshed(generation, &next)).ok_or(RefreshError::UsedUp))
         }
+        Decision::Keep => {
+            store::touch(tx, id, now).await?;
+            Ok(Ok(refreshed(state.generation, &presented.secret)))
+        }
         Decision::Again => {
             let again = successor(keys, &presented.secret, &state.nonce);
             match &state.digest {
@@ -296,6 +308,7 @@ mod tests {
             nonce: String::new(),
             rotations: rotations.to_owned(),
             usable_until: Time(i64::MAX),
+            fixed: false,
         }
     }
 
@@ -312,6 +325,14 @@ mod tests {
         assert!(matches!(decide(&current, &presented(2, [9; 32]), now, GRACE), Decision::Replayed));
         assert!(matches!(decide(&current, &presented(4, [9; 32]), at(28_999), GRACE), Decision::Again));
         assert!(matches!(decide(&current, &presented(4, [9; 32]), at(29_000), GRACE), Decision::Replayed));
+    }
+
+    #[test]
+    fn a_fixed_token_stays_and_no_other_comes_in_with_it() {
+        let fixed = RefreshState { fixed: true, ..state(1, "") };
+        assert!(matches!(decide(&fixed, &presented(1, [5; 32]), Time(0), GRACE), Decision::Keep));
+        assert!(matches!(decide(&fixed, &presented(1, [6; 32]), Time(0), GRACE), Decision::Unknown));
+        assert!(matches!(decide(&fixed, &presented(2, [5; 32]), Time(0), GRACE), Decision::Unknown));
     }
 
     #[test]

@@ -45,7 +45,8 @@ statements! {
     RENEW_SECRET: Write = "UPDATE sessions SET secret_digest = $2, auth_at = $3, amr = $4, ver = ver + 1 \
         WHERE id = $1 AND ended_at IS NULL RETURNING ver";
     REFRESH_STATE: Point = "SELECT account_id, refresh_generation, refresh_digest, refresh_nonce, rotations, last_used_at, idle_for, \
-        expires_at, kind FROM sessions WHERE id = $1 AND ended_at IS NULL";
+        expires_at, kind, refresh_fixed_at FROM sessions WHERE id = $1 AND ended_at IS NULL";
+    FIX_REFRESH: Write = "UPDATE sessions SET refresh_fixed_at = $2 WHERE id = $1";
     // The old digest in the guard lets one of several simultaneous refreshes through; the others meet the grace rule.
     ROTATE: Write = "UPDATE sessions SET refresh_generation = refresh_generation + 1, refresh_digest = $3, refresh_nonce = $4, \
         rotations = $5, last_used_at = $6 WHERE id = $1 AND ended_at IS NULL AND refresh_digest = $2 RETURNING refresh_generation";
@@ -255,6 +256,8 @@ pub struct RefreshState {
     pub rotations: String,
     /// Until when the session may be used, at the time of the read.
     pub usable_until: Time,
+    /// Whether the token stays the only one.
+    pub fixed: bool,
 }
 
 pub(super) async fn refresh_state(tx: &mut Tx, id: SessionId) -> Result<Option<RefreshState>, Error> {
@@ -267,7 +270,13 @@ pub(super) async fn refresh_state(tx: &mut Tx, id: SessionId) -> Result<Option<R
         nonce: row.get::<Option<String>>(3)?.unwrap_or_default(),
         rotations: row.get(4)?,
         usable_until: idle_end.min(row.get(7)?),
+        fixed: row.get::<Option<Time>>(9)?.is_some(),
     }))
+}
+
+/// Keeps the session's first refresh token for good.
+pub(super) async fn fix_refresh(tx: &mut Tx, id: SessionId, now: Time) -> Result<(), Error> {
+    tx.execute(&FIX_REFRESH, args![id, now]).await.map(|_| ())
 }
 
 /// The step from one refresh token to the next.

@@ -27,6 +27,8 @@ const PAGES: &[&str] = &[
     "/admin/invites",
     "/admin/audit",
     "/password",
+    "/link",
+    "/tv",
 ];
 
 /// Every operation of the API description: method, path with ids filled in.
@@ -345,7 +347,7 @@ async fn a_method_that_a_route_does_not_have_is_405_and_trace_is_nowhere() {
     for (method, path) in operations(&app).await {
         routes.entry(path).or_default().insert(method.to_string());
     }
-    for page in ["/login", "/logout", "/setup", "/signup", "/reset"] {
+    for page in ["/login", "/logout", "/setup", "/signup", "/reset", "/link"] {
         routes.entry(page.to_owned()).or_default().extend(["GET".to_owned(), "POST".to_owned()]);
     }
     for read in ["/openapi.json", "/oauth/jwks", "/.well-known/oauth-authorization-server", "/setup/x"] {

@@ -132,6 +132,13 @@ commands! {
         /// Which; none for all.
         session: Option<String>,
     } = "user logout",
+    /// Lets a device in as this account.
+    UserLink {
+        /// Whose.
+        name: String,
+        /// What the device shows.
+        code: String,
+    } = "user link",
     /// Makes a group.
     GroupAdd {
         /// Its name.
@@ -268,6 +275,7 @@ pub async fn run(app: &Arc<App>, command: Command) -> Result<Output, CommandErro
         Command::UserBuckets { name, buckets } => users::buckets(&cx, &name, buckets).await,
         Command::UserSessions { name } => users::sessions(&cx, &name).await,
         Command::UserLogout { name, session } => users::logout(&cx, &name, session.as_deref()).await,
+        Command::UserLink { name, code } => users::link(&cx, &name, &code).await,
         Command::GroupAdd { name } => groups::add(&cx, &name).await,
         Command::GroupList {} => groups::list(&cx).await,
         Command::GroupShow { name } => groups::show(&cx, &name).await,

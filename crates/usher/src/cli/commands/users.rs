@@ -6,6 +6,7 @@ use crate::accounts::{self, Account, Buckets, Role, Standing, username, username
 use crate::admin::{self, AdminError, Change, NewAccount};
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
+use crate::devices::{self, DecideError};
 use crate::id::SessionId;
 use crate::login::throttle;
 use crate::sessions::{self, EndReason, Which};
@@ -276,6 +277,28 @@ pub async fn sessions(cx: &Cx, name: &str) -> Said {
         table(&["SESSION", "KIND", "DEVICE", "ADDRESS", "BEGAN", "LAST USED"], &rows)
     };
     Ok(Output { text, value: Value::Array(value.collect()) })
+}
+
+/// Lets the device in that shows `code`. Its session begins when it next asks.
+pub async fn link(cx: &Cx, name: &str, code: &str) -> Said {
+    let account = find(cx, name).await?;
+    let linked = devices::approve_as(cx, account.id, code).await.map_err(|error| match error {
+        DecideError::Unknown => {
+            let what = "no device shows this code, or not any more; the account may be disabled, too";
+            CommandError::new("not_found", what)
+        }
+        DecideError::RateLimited(_) => CommandError::new("rate_limited", error),
+        DecideError::Storage(error) => error.into(),
+    })?;
+    Ok(Output {
+        text: format!(
+            "{} at {} is logged in as {} when it next asks",
+            plain(&linked.label),
+            linked.address,
+            account.username
+        ),
+        value: json!({ "username": account.username, "device": linked.label, "address": linked.address }),
+    })
 }
 
 /// Ends one session of an account, or all. Idempotent.

@@ -11,8 +11,14 @@ use usher::login::links::{self, Kind};
 use usher::tokens::personal::{NewPersonalToken, Scope};
 
 /// Operations at which nobody is asked who they are.
-const OPEN: [(&str, &str); 4] =
-    [("POST", "/api/v1/login"), ("POST", "/api/v1/refresh"), ("POST", "/api/v1/logout"), ("POST", "/token")];
+const OPEN: [(&str, &str); 6] = [
+    ("POST", "/api/v1/login"),
+    ("POST", "/api/v1/refresh"),
+    ("POST", "/api/v1/logout"),
+    ("POST", "/token"),
+    ("POST", "/oauth/device_authorization"),
+    ("POST", "/oauth/token"),
+];
 
 fn is_open(method: &Method, path: &str) -> bool {
     OPEN.contains(&(method.as_str(), path))
@@ -26,7 +32,7 @@ fn is_own(method: &Method, path: &str) -> bool {
 }
 
 #[tokio::test]
-async fn every_operation_asks_who_is_there_but_the_four_that_say_so() {
+async fn every_operation_asks_who_is_there_but_those_that_say_so() {
     let app = TestApp::new().await;
     let root = app.account_with("root", Role::Admin, Buckets::Every, PASSWORD).await;
     let tokens = app.tokens("root").await;

@@ -116,3 +116,21 @@ fn a_rotation_that_others_could_not_follow_needs_to_be_asked_for_twice() {
     assert_eq!(rotated["kid"], keys[1]["kid"], "the published key is the one that comes into use");
     assert_eq!(home.run(&["--json", "key", "list"]).json()[2]["kid"], keys[0]["kid"]);
 }
+
+#[test]
+fn a_device_is_let_in_from_a_terminal_beside_a_running_server() {
+    let home = Home::new();
+    home.add_user("alice", &["--admin"]);
+    let server = home.serve();
+    let form = "application/x-www-form-urlencoded";
+    let fields = "client_id=usher-device&device_name=Kitchen";
+    let asked = server.send("POST", "/oauth/device_authorization", form, "", fields).json();
+    let code = asked["user_code"].as_str().unwrap().to_lowercase();
+    assert!(home.run(&["user", "link", "alice", "BBBB-BBBB"]).refused(1).contains("no device shows this code"));
+    assert!(home.run(&["user", "link", "Alice", &code]).good().contains("Kitchen"));
+    let device = asked["device_code"].as_str().unwrap();
+    let grant = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code";
+    let poll = format!("grant_type={grant}&client_id=usher-device&device_code={device}");
+    assert_eq!(server.send("POST", "/oauth/token", form, "", &poll).status, 200);
+    assert!(home.run(&["user", "sessions", "alice"]).good().contains("Kitchen"));
+}

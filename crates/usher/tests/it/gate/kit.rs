@@ -4,6 +4,7 @@ use crate::support::app::{PASSWORD, TestApp};
 use serde_json::json;
 use std::time::Duration;
 use usher::accounts::{self, Buckets, Role};
+use usher::devices;
 use usher::gate::{self, Caller, Door, Refusal, Shown};
 use usher::id::{AccountId, PersonalTokenId};
 use usher::login::links;
@@ -35,6 +36,8 @@ pub enum What {
     Invite,
     Reset,
     SpentInvite,
+    DeviceCode,
+    UserCode,
     MediaUrl,
     SessionId,
     AccountId,
@@ -151,6 +154,10 @@ impl Kit {
             let token = self.link(kind, of).await;
             self.hold(what, token);
         }
+        // Approved, and waiting for its device.
+        let code = self.device_code().await;
+        self.hold(What::DeviceCode, code.0);
+        self.hold(What::UserCode, code.1);
         let access = self.admit(Slot::Bearer, self.get(What::Access), Door::Own).await.unwrap();
         self.hold(What::MediaUrl, self.media_url(access.grant()));
         self.hold(What::SessionId, access.session().unwrap().to_string());
@@ -170,6 +177,15 @@ impl Kit {
         let row = token.row();
         cx.write("test.personal", async move |tx| row.insert(tx).await).await.unwrap();
         shown
+    }
+
+    /// What a device polls with, and the code on its screen, approved by `root`.
+    async fn device_code(&self) -> (String, String) {
+        let cx = self.app.cx();
+        let begun = devices::begin(&cx, devices::Client::Device, "player").await.unwrap();
+        let shown = begun.user.shown();
+        devices::approve_as(&cx, self.root, &shown).await.unwrap();
+        (begun.device.expose().to_owned(), shown)
     }
 
     async fn link(&self, kind: links::Kind, of: Option<AccountId>) -> String {

@@ -236,6 +236,7 @@ const ROUTES: &[(&str, &str, Door)] = &[
     ("POST", "/api/v1/refresh", Door::AppToken),
     ("GET", "/library", Door::Page),
     ("GET", "/account", Door::Page),
+    ("GET", "/link", Door::Page),
     ("GET", "/api/v1/me", Door::Profile),
     ("GET", "/api/v1/me/sessions", Door::Own),
     ("GET", "/api/v1/me/tokens", Door::Own),
@@ -280,6 +281,28 @@ async fn a_refresh_token_is_taken_from_the_body_and_nothing_else_is_there() {
     }
     let body = json!({"refresh_token": kit.get(What::Refresh)});
     assert_eq!(kit.app.anonymous().post("/api/v1/refresh", body).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_a_device_polls_with_is_taken_from_the_form_and_nothing_else_is_there() {
+    let kit = Kit::new().await;
+    let ask = |text: &str| {
+        let (stranger, text) = (kit.app.anonymous(), text.to_owned());
+        async move {
+            let grant = usher::oauth::DEVICE_GRANT;
+            let fields = [("grant_type", grant), ("client_id", "usher-device"), ("device_code", text.as_str())];
+            stranger.form("/oauth/token", &fields).await
+        }
+    };
+    for Held { what, text } in kit.held.iter().filter(|held| held.what != What::DeviceCode) {
+        let answer = ask(text).await;
+        assert_eq!(
+            (answer.status, answer.json()["error"].as_str()),
+            (StatusCode::BAD_REQUEST, Some("invalid_grant")),
+            "{what:?}"
+        );
+    }
+    assert_eq!(ask(kit.get(What::DeviceCode)).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -149,7 +149,7 @@ fn variants(text: &str) -> BTreeSet<String> {
         out.insert(URL_SAFE_NO_PAD.encode(&bytes));
         out.extend(String::from_utf8(bytes.clone()));
         if bytes.len() == 32 || bytes.len() == 69 {
-            for prefix in ["usr_", "usp_", "ust_", "usi_", "usw_", "usv_"] {
+            for prefix in ["usr_", "usp_", "ust_", "usi_", "usw_", "usv_", "usd_"] {
                 let body = format!("{prefix}{}", URL_SAFE_NO_PAD.encode(&bytes));
                 let check = URL_SAFE_NO_PAD.encode(crc32(body.as_bytes()).to_be_bytes());
                 out.insert(format!("{body}{check}"));
@@ -194,11 +194,23 @@ async fn openers(kit: &Kit, strings: &BTreeSet<String>) -> BTreeSet<(&'static st
         {
             opened.insert(("media", text.clone()));
         }
+        if text.starts_with("usd_") && polls(&anonymous, text).await {
+            opened.insert(("device", text.clone()));
+        }
         if refreshes(&anonymous, text).await {
             opened.insert(("refresh", text.clone()));
         }
     }
     opened
+}
+
+async fn polls(anonymous: &Actor, text: &str) -> bool {
+    let grant = usher::oauth::DEVICE_GRANT;
+    let fields = [("grant_type", grant), ("client_id", "usher-device"), ("device_code", text)];
+    let answer = anonymous.form("/oauth/token", &fields).await;
+    // Whoever may ask has it, also before it was approved.
+    let told = answer.json()["error"].as_str().unwrap_or_default().to_owned();
+    answer.status == http::StatusCode::OK || ["authorization_pending", "slow_down"].contains(&told.as_str())
 }
 
 async fn refreshes(anonymous: &Actor, text: &str) -> bool {
@@ -280,6 +292,9 @@ async fn the_same_search_finds_whatever_is_planted() {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         planted.push(("gate", token, if base64 { STANDARD.encode(bytes) } else { hex }));
     }
+    // One that nobody has approved, because an approved one opens once.
+    let begun = usher::devices::begin(&kit.app.cx(), usher::devices::Client::Device, "").await.unwrap();
+    planted.push(("device", begun.device.expose().to_owned(), begun.device.expose().to_owned()));
     let stolen = steal(&kit.app, &log).await;
     for place in ["a table", "the log"] {
         let mut loot = stolen.clone();
