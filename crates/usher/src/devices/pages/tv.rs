@@ -155,12 +155,14 @@ pub struct TvPolled {
 
 /// Whether somebody has let this television in; if so, the browser has the session with this answer.
 pub async fn poll(cx: Cx, headers: HeaderMap, Json(body): Json<TvPoll>) -> Result<Response, Failure> {
+    // Whoever is here is known before the code is used up: what could fail then would leave a session that nobody has.
+    let people = people(&cx, &headers).await?;
     let state = match devices::poll(&cx, Client::Tv, &body.device_code).await {
         Ok(linked) => {
             let session = linked.session;
             let value = cookie::mint(&cx.app.macs.cookie, session.id, &session.secret);
             let set = cookies::set_session(&cx, &value, session.absolute);
-            let waiting = make_room(&cx, people(&cx, &headers).await?, linked.account).await?;
+            let waiting = make_room(&cx, people, linked.account).await?;
             let polled = axum::Json(TvPolled { state: "linked" }).into_response();
             return Ok(with_cookies(polled, [set, set_waiting(&cx, &waiting)]));
         }

@@ -9,6 +9,9 @@ use usher::accounts::{Role, Standing};
 use usher::id::AccountId;
 use usher::oauth::DEVICE_GRANT;
 
+/// What a form says.
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 const CLIENT: (&str, &str) = ("client_id", "usher-device");
 
 async fn ask(device: &Actor, name: &str) -> Value {
@@ -344,8 +347,6 @@ async fn a_linked_session_is_no_fresh_proof() {
     let refused = device.post("/api/v1/me/tokens", wish.clone()).await;
     assert_eq!((refused.status, refused.code().as_str()), (StatusCode::UNAUTHORIZED, "reauthentication_required"));
     assert!(alice.post("/api/v1/me/tokens", wish).await.status.is_success(), "her own login is fresh");
-    let claims: Vec<&str> = tokens["access_token"].as_str().unwrap().split('.').collect();
-    assert_eq!(claims.len(), 3);
 }
 
 #[tokio::test]
@@ -355,7 +356,7 @@ async fn what_is_no_request_of_the_built_in_client_is_refused_in_the_standard_s_
     let code = ("device_code", asked["device_code"].as_str().unwrap());
     let grant = ("grant_type", DEVICE_GRANT);
     let other = ("client_id", "someone-else");
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[(&str, Fields, &str)] = &[
         ("/oauth/device_authorization", &[], "invalid_request"),
         ("/oauth/device_authorization", &[("client_id", "")], "invalid_request"),
         ("/oauth/device_authorization", &[CLIENT, CLIENT], "invalid_request"),
