@@ -150,6 +150,11 @@ async fn over_https_the_cookie_is_bound_to_the_host_and_the_browser_is_told_to_s
     let answer = proxied("192.0.2.9").await;
     assert_eq!((answer.status, answer.header("location")), (StatusCode::FORBIDDEN, ""));
     assert_eq!(answer.header("set-cookie"), "");
+    // A page that only reads is refused for the same reason: no other rule stands before this one.
+    let request = Request::builder().uri("/login").header(HOST, "media.example").body(Body::empty()).unwrap();
+    let answer = app.anonymous().at_address("192.0.2.9").send(request).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert!(answer.text().contains("through HTTPS only"), "{}", answer.text());
 }
 
 /// Who may have caused a state change, and who may not: method, `Sec-Fetch-Site`, `Origin`, whether a cookie is sent.
