@@ -1,0 +1,131 @@
+# What scripts/mutants knows of mutants/list: perl mutants.pl LIST ACT ARGS..
+use strict;
+use warnings;
+
+my ($list, $act, @rest) = @ARGV;
+
+sub read_file {
+    my ($path) = @_;
+    open(my $in, "<", $path) or die "$path: $!\n";
+    local $/;
+    return <$in>;
+}
+
+sub write_file {
+    my ($path, $text) = @_;
+    open(my $out, ">", $path) or die "$path: $!\n";
+    print $out $text;
+    close($out) or die "$path: $!\n";
+}
+
+my (@all, %by_name, $now);
+my $number = 0;
+for my $line (split /\n/, read_file($list)) {
+    $number++;
+    next if $line =~ /^#/;
+    if ($line =~ /^mutant (\S+): (.+)/) {
+        $now = { name => $1, what => $2, old => "", new => "", alone => 0 };
+        push @all, $now;
+        $by_name{$1} = $now;
+    }
+    elsif ($line eq "") { undef $now }
+    elsif (!$now) { die "$list:$number: a line outside of a mutant\n" }
+    elsif ($line =~ /^(file|test) (.+)/) { $now->{$1} = $2 }
+    elsif ($line eq "alone") { $now->{alone} = 1 }
+    elsif ($line =~ /^-(.*)/) { $now->{old} .= "$1\n" }
+    elsif ($line =~ /^\+(.*)/) { $now->{new} .= "$1\n" }
+    else { die "$list:$number: not understood: $line\n" }
+}
+
+sub one {
+    my ($name) = @_;
+    return $by_name{$name} // die "there is no mutant `$name`; scripts/mutants --list names them\n";
+}
+
+# The function around a mutant's lines, as rustfmt writes one: (first line of its body, line of its closing brace),
+# counted from 0; nothing where the lines stand outside of every function.
+sub around {
+    my ($mutant, $text) = @_;
+    my $lines = [split /\n/, $text, -1];
+    my $first = substr($text, 0, index($text, $mutant->{old})) =~ tr/\n//;
+    my $last = $first + ($mutant->{old} =~ tr/\n//) - 1;
+    my ($own) = $lines->[$first] =~ /^(\s*)/;
+    for (my $at = $first - 1; $at >= 0; $at--) {
+        next unless $lines->[$at] =~ /^(\s*)(?:pub(?:\([^)]*\))? )?(const )?(?:async )?fn \w/;
+        my ($indent, $const) = ($1, $2);
+        next if length($indent) >= length($own);
+        return if $const;
+        my $open = $at;
+        $open++ while $open < $first && $lines->[$open] !~ /\{$/;
+        my $close = $open + 1;
+        $close++ while $close < @$lines && $lines->[$close] ne "$indent}";
+        return if $open >= $first || $close <= $last;
+        return ($open + 1, $close);
+    }
+    return;
+}
+
+if ($act eq "names") { print "$_->{name}\n" for @all }
+elsif ($act eq "list") { printf "%-32s %s\n", $_->{name}, $_->{what} for @all }
+elsif ($act eq "field") { print one($rest[0])->{$rest[1]}, "\n" }
+elsif ($act eq "together") { print "$_\n" for grep { !one($_)->{alone} } @rest }
+elsif ($act eq "alone") { print "$_\n" for grep { one($_)->{alone} } @rest }
+elsif ($act eq "different") {
+    my %seen;
+    print "$_\n" for grep { !$seen{ one($_)->{test} }++ } @rest;
+}
+elsif ($act eq "check") {
+    my $wrong = 0;
+    my $say = sub { print STDERR "@_\n"; $wrong = 1 };
+    for my $mutant (@all) {
+        my $path = "$rest[0]/$mutant->{file}";
+        my $text = -f $path ? read_file($path) : "";
+        my $times = () = $text =~ /\Q$mutant->{old}\E/g;
+        if ($times != 1) { $say->("$mutant->{name}: stands $times times in $mutant->{file}") }
+        elsif (!$mutant->{alone} && !around($mutant, $text)) {
+            $say->("$mutant->{name}: stands in no function; give it a line `alone`");
+        }
+    }
+    exit $wrong;
+}
+elsif ($act eq "apply") {
+    my ($tree, $name) = @rest;
+    my $mutant = one($name);
+    my $text = read_file("$tree/$mutant->{file}");
+    my $at = index($text, $mutant->{old});
+    substr($text, $at, length $mutant->{old}) = $mutant->{new};
+    write_file("$tree/$mutant->{file}", $text);
+}
+elsif ($act eq "plant") {
+    my ($tree, @names) = @rest;
+    my %files;
+    push @{ $files{ one($_)->{file} } }, one($_) for @names;
+    for my $file (sort keys %files) {
+        my $text = read_file("$tree/$file");
+        my @lines = split /\n/, $text, -1;
+        my %bodies;
+        for my $mutant (@{ $files{$file} }) {
+            my ($begin, $end) = around($mutant, $text) or die "$mutant->{name}: stands in no function\n";
+            push @{ $bodies{$begin}{mutants} }, $mutant;
+            $bodies{$begin}{end} = $end;
+        }
+        # From the last function to the first, so that line numbers above stay what they are.
+        for my $begin (sort { $b <=> $a } keys %bodies) {
+            my $end = $bodies{$begin}{end};
+            my $body = join("\n", @lines[$begin .. $end - 1]) . "\n";
+            my $planted = "";
+            for my $mutant (@{ $bodies{$begin}{mutants} }) {
+                my $other = $body;
+                substr($other, index($other, $mutant->{old}), length $mutant->{old}) = $mutant->{new};
+                $planted .= "if std::env::var_os(\"MUTANT\").is_some_and(|on| on == \"$mutant->{name}\") {\n$other} else ";
+            }
+            splice(@lines, $begin, $end - $begin, split(/\n/, "$planted\{\n$body}"));
+        }
+        write_file("$tree/$file", join("\n", @lines));
+    }
+}
+elsif ($act eq "restore") {
+    my ($root, $tree, @names) = @rest;
+    write_file("$tree/" . one($_)->{file}, read_file("$root/" . one($_)->{file})) for @names;
+}
+else { die "no such act: $act\n" }
