@@ -2,6 +2,7 @@
 
 use crate::App;
 use crate::gate::Caller;
+use crate::secret::Plain;
 use crate::time::Time;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -16,6 +17,9 @@ pub struct Request {
     pub address: IpAddr,
     /// What the client calls itself, shortened.
     pub agent: String,
+    /// What a browser shows in which a password was proven before; read only where something may be changed. It proves
+    /// nothing, and says only whose count of wrong passwords is asked.
+    pub device: Option<Arc<Plain>>,
     /// The origin that the request was sent to (`https://host`), from configuration or an allowed Host.
     pub origin: String,
 }
@@ -32,6 +36,7 @@ impl Request {
             id: name.to_owned(),
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             agent: String::new(),
+            device: None,
             origin: String::new(),
         }
     }

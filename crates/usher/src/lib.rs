@@ -60,6 +60,8 @@ pub struct App {
     pub clock: Clock,
     /// Where randomness comes from.
     pub rng: Arc<Rng>,
+    /// Keeps the events of one instant in order.
+    pub events: id::Sequence,
     /// Seals what must be recoverable, under the master key.
     pub vault: Vault,
     /// The slow hash, bounded.
@@ -142,6 +144,7 @@ impl App {
             db,
             clock,
             rng,
+            events: Default::default(),
             vault,
             config,
         });

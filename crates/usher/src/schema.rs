@@ -13,6 +13,8 @@ pub static MIGRATIONS: &[Migration] = &[
     Migration { number: 7, name: "header_secrets", sql: include_str!("../../../migrations/0007_header_secrets.sql") },
     Migration { number: 8, name: "fixed_refresh", sql: include_str!("../../../migrations/0008_fixed_refresh.sql") },
     Migration { number: 9, name: "tv_pins", sql: include_str!("../../../migrations/0009_tv_pins.sql") },
+    Migration { number: 10, name: "invited", sql: include_str!("../../../migrations/0010_invited.sql") },
+    Migration { number: 11, name: "known devices", sql: include_str!("../../../migrations/0011_known_devices.sql") },
 ];
 
 /// Every statement of the house.
@@ -28,6 +30,7 @@ pub fn statements() -> Vec<&'static Statement> {
         crate::media::STATEMENTS,
         crate::sessions::STATEMENTS,
         crate::sessions::DATA_STATEMENTS,
+        crate::sessions::KNOWN_STATEMENTS,
         crate::tokens::STATEMENTS,
     ]
     .concat()

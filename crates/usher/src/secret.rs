@@ -86,12 +86,22 @@ pub enum Kind {
     Verify,
     /// What a device polls with until somebody approves it.
     Device,
+    /// What a browser keeps in which a password was proven before. It opens nothing.
+    Known,
 }
 
 impl Kind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Kind; 7] =
-        [Kind::Refresh, Kind::Personal, Kind::Setup, Kind::Invite, Kind::Reset, Kind::Verify, Kind::Device];
+    pub const ALL: [Kind; 8] = [
+        Kind::Refresh,
+        Kind::Personal,
+        Kind::Setup,
+        Kind::Invite,
+        Kind::Reset,
+        Kind::Verify,
+        Kind::Device,
+        Kind::Known,
+    ];
 
     /// The four characters that a secret of this kind begins with.
     pub fn prefix(self) -> &'static str {
@@ -103,6 +113,7 @@ impl Kind {
             Kind::Reset => "usw_",
             Kind::Verify => "usv_",
             Kind::Device => "usd_",
+            Kind::Known => "usk_",
         }
     }
 

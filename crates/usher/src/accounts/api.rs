@@ -1,14 +1,12 @@
 //! One's own account: its facts and its password.
 
-use super::profile::{self, Change, DisplayName, Email};
+use super::profile::{DisplayName, Email};
 use super::{Account, Rights};
-use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
 use crate::http::cookies;
 use crate::http::extract::{Json, Own, OwnPassword, Profile, caller};
 use crate::http::failure::{Failure, Problem};
-use crate::login::again::{self, PasswordChange};
-use crate::sessions::Proof;
+use crate::login::again::{self, PasswordChange, ProfileChange};
 use crate::time::Time;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -112,33 +110,10 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>,
     (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
 pub async fn change(own: Own, Json(body): Json<MeChange>) -> Result<Response, Failure> {
     let cx = &own.0;
-    let account = load(cx).await?;
-    let (id, now) = (account.id, cx.now);
     let display_name = body.display_name.map(|name| DisplayName::parse(&name.unwrap_or_default())).transpose()?;
     let email = body.email.map(|email| email.as_deref().map(Email::parse).transpose()).transpose()?;
-    // The address one has already is no change: it stays proven, and nobody is asked for a password.
-    let email = email.filter(|new| new.as_ref().map(Email::display) != account.email.as_deref());
-    let proof =
-        if email.is_some() { again::step_up(cx, body.password.map(Zeroizing::new)).await? } else { Proof::Recent };
-    let what = match (display_name.is_some(), email.is_some()) {
-        (true, true) => "display name, email",
-        (true, false) => "display name",
-        (false, true) => "email",
-        (false, false) => return Ok(axum::Json(Me::of(account, &own.caller()?.rights)).into_response()),
-    };
-    let entry = Entry::new(cx, Event::AccountChanged, Outcome::Done).detail(what);
-    let (change, given) = (Change { display_name, email }, proof.clone());
-    cx.write("accounts.change_own", async move |tx| {
-        if !given.apply(tx, now).await? {
-            return Ok(tx.undo(Err(crate::gate::Refusal::Ended.into())));
-        }
-        if let Err(error) = profile::change(tx, id, &change, now).await? {
-            return Ok(tx.undo(Err(Failure::from(error))));
-        }
-        entry.record(tx).await?;
-        Ok(Ok(()))
-    })
-    .await??;
+    let password = body.password.map(Zeroizing::new);
+    let proof = again::change_profile(cx, ProfileChange { display_name, email, password }).await?;
     let mut response = axum::Json(Me::of(load(cx).await?, &own.caller()?.rights)).into_response();
     response.headers_mut().extend(cookies::renewed(cx, &proof).map(|value| (SET_COOKIE, value)));
     Ok(response)
@@ -177,6 +152,33 @@ pub async fn change_password(OwnPassword(cx): OwnPassword, Json(body): Json<NewP
         end_others: body.end_others,
     };
     let proof = again::change_password(&cx, change).await?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    response.headers_mut().extend(cookies::renewed(&cx, &proof).map(|value| (SET_COOKIE, value)));
+    Ok(response)
+}
+
+/// A password, to prove again who one is.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reauthentication {
+    /// The present password.
+    #[schema(format = Password)]
+    pub password: String,
+}
+
+/// Prove again who one is. For five minutes, what answers `reauthentication_required` is open to this session.
+#[utoipa::path(post, path = "/api/v1/me/reauthenticate", tag = "me", request_body = Reauthentication, responses(
+    (status = 204, description = "Proven. A browser gets a new cookie; the old one is dead"),
+    (status = 400, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
+    (status = 401, description = "No valid credential for one's own account, or the password is wrong", body = Problem, content_type = "application/problem+json"),
+    (status = 403, description = "The request came from another site, or a new password must be chosen first", body = Problem, content_type = "application/problem+json"),
+    (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
+    (status = 415, description = "The body is not sent as JSON", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "A field is missing or has another type", body = Problem, content_type = "application/problem+json"),
+    (status = 429, description = "Too many attempts", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
+pub async fn reauthenticate(own: Own, Json(body): Json<Reauthentication>) -> Result<Response, Failure> {
+    let (cx, proof) = again::prove_again(&own.0, Zeroizing::new(body.password)).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.headers_mut().extend(cookies::renewed(&cx, &proof).map(|value| (SET_COOKIE, value)));
     Ok(response)

@@ -174,6 +174,16 @@ pub async fn remove_member(tx: &mut Tx, id: GroupId, account: AccountId, now: Ti
     Ok(removed)
 }
 
+/// Whether each of these groups exists. They stay until this transaction ends.
+pub async fn hold_all(tx: &mut Tx, groups: &BTreeSet<GroupId>) -> Result<bool, Error> {
+    for group in groups {
+        if store::groups::hold(tx, *group).await?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Makes `wanted` the groups of an account. `false` when they were already.
 pub async fn set_groups(
     tx: &mut Tx,

@@ -1,5 +1,6 @@
 //! `/account`: one's own password, sessions and personal tokens; `/password`: the change that is demanded.
 
+use super::profile::{DisplayName, Email, ProfileError};
 use crate::cx::Cx;
 use crate::gate::Caller;
 use crate::http::cookies;
@@ -7,10 +8,11 @@ use crate::http::extract::{Form, Id, Page, PasswordPage, Query, caller};
 use crate::http::failure::Failure;
 use crate::http::page::{onward, password_rule, shell, show, when, with_cookies};
 use crate::id::{PersonalTokenId, SessionId};
-use crate::login::again::{self, AgainError, PasswordChange, PasswordError};
+use crate::login::again::{self, AgainError, PasswordChange, PasswordError, ProfileChange, ProfileChangeError};
 use crate::login::{LoginError, label_of};
 use crate::pages::{
-    AccountPage, Choice, MustChangePage, Nav, NewToken, Notice, Problem, Problems, SessionLine, TokenForm, TokenLine,
+    AccountPage, Choice, MustChangePage, Nav, NewToken, Notice, Problem, Problems, ProfileForm, SessionLine, TokenForm,
+    TokenLine,
 };
 use crate::sessions::{Proof, Session, Which, own};
 use crate::tokens::issue::{self, IssueError, USUAL_DAYS, Wish};
@@ -31,6 +33,7 @@ pub struct AccountQuery {
 pub async fn account_page(Page(cx): Page, Query(query): Query<AccountQuery>) -> Result<Response, Failure> {
     let notice = match query.done.as_str() {
         "password" => Some("Your password is changed."),
+        "profile" => Some("Saved."),
         "ended" => Some("That session is over."),
         "others" => Some("All your other sessions are over."),
         "revoked" => Some("That token is of no use any more."),
@@ -44,7 +47,15 @@ async fn gather(cx: &Cx) -> Result<AccountPage, Failure> {
     let caller = caller(cx)?;
     let sessions = own::list(cx, caller.account()).await?;
     let tokens = issue::list(cx, caller.account()).await?;
+    let account = super::find(&cx.app.db, caller.account()).await?.ok_or(crate::gate::Refusal::Ended)?;
     Ok(AccountPage {
+        profile: ProfileForm {
+            display_name: account.display_name.unwrap_or_default(),
+            verified: account.verified_at.is_some(),
+            email: account.email.unwrap_or_default(),
+            ask_password: !again::is_fresh(cx),
+            problems: Problems::default(),
+        },
         shell: shell(cx, Nav::Account),
         username: caller.rights.username.clone(),
         notice: None,
@@ -95,6 +106,56 @@ fn token_form(cx: &Cx, caller: &Caller, name: String, expires_days: u32, chosen:
         scopes.push(choice(Scope::Admin, "Administer this server"));
     }
     TokenForm { name, expires_days, scopes, ask_password: !again::is_fresh(cx), problems: Problems::default() }
+}
+
+/// The form of one's own facts.
+#[derive(Deserialize)]
+pub struct FactsForm {
+    display_name: String,
+    email: String,
+    #[serde(default)]
+    confirm: String,
+}
+
+impl FactsForm {
+    fn read(&self) -> Result<ProfileChange, (StatusCode, Problems)> {
+        let wrong = |field: &'static str| {
+            move |error: ProfileError| (StatusCode::UNPROCESSABLE_ENTITY, Problems::one(field, error.to_string()))
+        };
+        let email = self.email.trim();
+        let email = if email.is_empty() { None } else { Some(Email::parse(email).map_err(wrong("email"))?) };
+        Ok(ProfileChange {
+            display_name: Some(DisplayName::parse(&self.display_name).map_err(wrong("display_name"))?),
+            email: Some(email),
+            password: Some(self.confirm.clone()).filter(|text| !text.is_empty()).map(Zeroizing::new),
+        })
+    }
+}
+
+/// Changes one's own display name and email address.
+pub async fn change_profile(Page(cx): Page, Form(form): Form<FactsForm>) -> Result<Response, Failure> {
+    let (status, problems) = match form.read() {
+        Ok(change) => match again::change_profile(&cx, change).await {
+            Ok(proof) => {
+                return Ok(with_cookies(onward("/account?done=profile"), [cookies::renewed(&cx, &proof)]));
+            }
+            Err(ProfileChangeError::Again(error)) => refused(error, "confirm")?,
+            Err(ProfileChangeError::Profile(ProfileError::EmailTaken)) => {
+                (StatusCode::CONFLICT, Problems::one("email", "Another account has this email address."))
+            }
+            Err(ProfileChangeError::Profile(error)) => return Err(error.into()),
+        },
+        Err(problem) => problem,
+    };
+    let page = gather(&cx).await?;
+    let profile = ProfileForm {
+        ask_password: page.profile.ask_password || problems.on("confirm").is_some(),
+        display_name: form.display_name,
+        email: form.email,
+        problems,
+        ..page.profile
+    };
+    Ok(show(status, &AccountPage { profile, ..page }))
 }
 
 /// The password form.

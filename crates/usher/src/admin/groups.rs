@@ -18,6 +18,9 @@ impl From<GroupError> for AdminError {
 
 /// Makes a group.
 pub async fn create(cx: &Cx, name: GroupName, buckets: Buckets) -> Result<GroupId, AdminError> {
+    if buckets == Buckets::Every {
+        super::proven(cx)?;
+    }
     let id = GroupId::new(cx.now, &cx.app.rng);
     let entry =
         Entry::new(cx, Event::GroupCreated, Outcome::Done).target(name.display()).detail(super::named(&buckets));
@@ -34,6 +37,9 @@ pub async fn create(cx: &Cx, name: GroupName, buckets: Buckets) -> Result<GroupI
 
 /// Changes a group's name, its buckets, or both. What is `None` stays.
 pub async fn change(cx: &Cx, id: GroupId, name: Option<GroupName>, buckets: Option<Buckets>) -> Result<(), AdminError> {
+    if buckets == Some(Buckets::Every) && groups::find(&cx.app.db, id).await?.is_some_and(|group| !group.every_bucket) {
+        super::proven(cx)?;
+    }
     let entry = Entry::new(cx, Event::GroupChanged, Outcome::Done).target(id);
     let now = cx.now;
     cx.write("admin.change_group", async move |tx| {

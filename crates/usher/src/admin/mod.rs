@@ -19,10 +19,11 @@ use crate::accounts::{self, Account, Buckets, ChangeError, CreateError, Role, St
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
 use crate::id::{AccountId, GroupId, SessionId};
-use crate::login::links::{self, MadeLink, NewLink};
-use crate::login::throttle;
+use crate::login::links::{self, Gifts, MadeLink, NewLink};
+use crate::login::{again, throttle};
 use crate::sessions::{self, EndReason, Which};
 use crate::time::Time;
+use crate::tokens::live::{self, KeysError};
 use crate::tokens::personal;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -50,6 +51,9 @@ pub enum AdminError {
     /// The password is not one that may be chosen.
     #[error("the password is too weak")]
     Weak(Vec<Weakness>),
+    /// It needs somebody who proved a moment ago who they are.
+    #[error("prove again who you are")]
+    ProofRequired,
     /// The account is disabled: nobody can choose a password for it.
     #[error("the account is disabled; enable it first")]
     Disabled,
@@ -81,6 +85,12 @@ impl From<CreateError> for AdminError {
     }
 }
 
+/// Refuses what a session that somebody left open must not do: to make an admin, to open every bucket, to delete an
+/// account, to make a link into one, to turn the keys.
+pub fn proven(cx: &Cx) -> Result<(), AdminError> {
+    if again::may_act(cx) { Ok(()) } else { Err(AdminError::ProofRequired) }
+}
+
 /// An account to be made.
 pub struct NewAccount {
     /// The name.
@@ -110,6 +120,9 @@ pub struct Created {
 
 /// Makes an account.
 pub async fn create(cx: &Cx, new: NewAccount) -> Result<Created, AdminError> {
+    if new.role == Role::Admin || new.buckets == Buckets::Every {
+        proven(cx)?;
+    }
     let password = match new.password {
         Some(password) => Some(judge_and_hash(cx, password, &new.username).await?),
         None => None,
@@ -172,12 +185,17 @@ pub async fn change(cx: &Cx, id: AccountId, change: Change) -> Result<(), AdminE
     let changed = Entry::new(cx, Event::AccountChanged, Outcome::Done).of(id);
     let disabled = Entry::new(cx, Event::AccountDisabled, Outcome::Done).of(id);
     let enabled = Entry::new(cx, Event::AccountEnabled, Outcome::Done).of(id);
-    let now = cx.now;
+    let (now, proven) = (cx.now, again::may_act(cx));
     cx.write("admin.change", async move |tx| {
         if change.role.is_some() || change.disabled.is_some() {
             accounts::hold_admins(tx).await?;
         }
         let Some(before) = accounts::hold(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
+        let raised = change.role == Some(Role::Admin) && before.role != Role::Admin;
+        let opened = change.buckets == Some(Buckets::Every) && !before.every_bucket;
+        if (raised || opened) && !proven {
+            return Ok(Err(AdminError::ProofRequired));
+        }
         let details = match apply(tx, &before, &change, now).await? {
             Ok(details) => details,
             Err(error) => return Ok(tx.undo(Err(error))),
@@ -276,6 +294,7 @@ async fn take_everything(tx: &mut Tx, id: AccountId, reason: EndReason, now: Tim
 
 /// Removes an account and everything it owns. What the audit log tells of it stays.
 pub async fn delete(cx: &Cx, id: AccountId) -> Result<(), AdminError> {
+    proven(cx)?;
     let entry = Entry::new(cx, Event::AccountDeleted, Outcome::Done).of(id);
     let now = cx.now;
     cx.write("admin.delete", async move |tx| {
@@ -286,7 +305,7 @@ pub async fn delete(cx: &Cx, id: AccountId) -> Result<(), AdminError> {
         if let Err(error) = accounts::delete(tx, id, now).await? {
             return Ok(tx.undo(Err(error.into())));
         }
-        throttle::forgive(tx, &account.username).await?;
+        throttle::forgive(tx, id, &account.username).await?;
         entry.clone().target(&account.username).record(tx).await?;
         Ok(Ok(()))
     })
@@ -296,6 +315,7 @@ pub async fn delete(cx: &Cx, id: AccountId) -> Result<(), AdminError> {
 /// Makes a link by which the account's owner chooses a new password. It replaces the one before, and lets
 /// the owner log in at once although others may have guessed at the account.
 pub async fn make_reset_link(cx: &Cx, id: AccountId) -> Result<MadeLink, AdminError> {
+    proven(cx)?;
     let new = NewLink::draw(cx, links::Kind::Reset, Some(id), "");
     let (row, now) = (new.clone(), cx.now);
     cx.write("admin.reset_link", async move |tx| {
@@ -303,7 +323,7 @@ pub async fn make_reset_link(cx: &Cx, id: AccountId) -> Result<MadeLink, AdminEr
         if account.standing != Standing::Active {
             return Ok(Err(AdminError::Disabled));
         }
-        throttle::forgive(tx, &account.username).await?;
+        throttle::forgive(tx, id, &account.username).await?;
         row.insert(tx, now).await?;
         Ok(Ok(()))
     })
@@ -311,12 +331,44 @@ pub async fn make_reset_link(cx: &Cx, id: AccountId) -> Result<MadeLink, AdminEr
     Ok(new.into_made())
 }
 
-/// Makes a link by which somebody makes an account of their own.
-pub async fn make_invite(cx: &Cx, note: &str) -> Result<MadeLink, AdminError> {
+/// Makes a link by which somebody makes an account of their own, which gets what the link gives.
+pub async fn make_invite(cx: &Cx, note: &str, gifts: Gifts) -> Result<MadeLink, AdminError> {
     if cx.app.config.accounts.signup == crate::config::Signup::Off {
         return Err(AdminError::SignupOff);
     }
-    Ok(links::make(cx, links::Kind::Invite, None, note).await?)
+    if gifts.buckets == Buckets::Every {
+        proven(cx)?;
+    }
+    let groups = gifts.groups.clone();
+    let new = NewLink::draw(cx, links::Kind::Invite, None, note).giving(gifts);
+    let (row, now) = (new.clone(), cx.now);
+    cx.write("admin.invite", async move |tx| {
+        if !accounts::groups::hold_all(tx, &groups).await? {
+            return Ok(Err(AdminError::NoSuchGroup));
+        }
+        row.insert(tx, now).await?;
+        Ok(Ok(()))
+    })
+    .await??;
+    Ok(new.into_made())
+}
+
+/// Makes the next signing key sign, at once when `now_anyway` says so.
+pub async fn rotate_keys(cx: &Cx, now_anyway: bool) -> Result<(), RotationError> {
+    proven(cx)?;
+    live::rotate(cx, now_anyway).await?;
+    Ok(())
+}
+
+/// Why the keys are not turned.
+#[derive(Debug, thiserror::Error)]
+pub enum RotationError {
+    /// Whoever asks may not, or not yet.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The keys are not ready.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
 }
 
 /// Forgets the failed logins of an account, so that its owner may try again at once.
@@ -324,7 +376,7 @@ pub async fn forgive(cx: &Cx, id: AccountId) -> Result<(), AdminError> {
     let entry = Entry::new(cx, Event::AccountChanged, Outcome::Done).of(id).detail("failed logins forgotten");
     cx.write("admin.forgive", async move |tx| {
         let Some(account) = accounts::hold(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
-        throttle::forgive(tx, &account.username).await?;
+        throttle::forgive(tx, id, &account.username).await?;
         entry.clone().target(&account.username).record(tx).await?;
         Ok(Ok(()))
     })

@@ -1,7 +1,8 @@
 //! The audit log: who did what, on what, from where, when, with what result.
 //!
 //! Promises: an event is written in the transaction it tells of, so that there is neither an act without
-//! its event nor an event without its act; events are never changed, only removed when their retention ends.
+//! its event nor an event without its act; events are never changed, only removed when their retention ends, and
+//! those of one instant stand in the order in which they were drawn.
 //! Refuses: secrets. An event names things by their public ids.
 
 mod store;
@@ -34,6 +35,8 @@ macro_rules! events {
 events! {
     /// A login, successful or refused.
     Login = "login",
+    /// Somebody who is logged in proved again who they are, for a sensitive act.
+    Reauthenticated = "reauthenticated",
     /// Its holder ended a session.
     Logout = "logout",
     /// A session was ended from a list, or with others.
@@ -124,7 +127,7 @@ impl Entry {
     pub fn new(cx: &Cx, event: Event, outcome: Outcome) -> Entry {
         let caller = cx.caller.as_ref();
         Entry {
-            id: EventId::new(cx.now, &cx.app.rng),
+            id: EventId::next(cx.now, &cx.app.events, &cx.app.rng),
             at: cx.now,
             event,
             outcome,

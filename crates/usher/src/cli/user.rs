@@ -26,6 +26,10 @@ pub enum Act {
         /// user or admin
         role: String,
     },
+    /// Forget wrong passwords, so that the account can log in again at once
+    Forgive { name: String },
+    /// Make a link by which somebody makes an account of their own, once
+    Invite(Invite),
     /// Shut an account out and end everything it has, at once
     Disable { name: String },
     /// Let an account in again
@@ -82,6 +86,19 @@ pub struct SetPassword {
     must_change: bool,
 }
 
+#[derive(Debug, Args)]
+pub struct Invite {
+    /// Groups that the new account gets, separated by commas
+    #[arg(long, value_name = "A,B", default_value = "none")]
+    groups: String,
+    /// Buckets that the new account gets, separated by commas; `all` for every bucket
+    #[arg(long, value_name = "A,B|all", default_value = "none")]
+    buckets: String,
+    /// Whom it is for, as a note to yourself
+    #[arg(long, default_value = "")]
+    note: String,
+}
+
 /// The names in a list; `none` is the empty list.
 pub fn names(list: &str) -> Vec<String> {
     list.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "none").map(str::to_owned).collect()
@@ -110,6 +127,10 @@ fn command(act: Act) -> Result<Command, Stop> {
             must_change: set.must_change,
         },
         Act::Role { name, role } => Command::UserRole { name, role },
+        Act::Forgive { name } => Command::UserForgive { name },
+        Act::Invite(invite) => {
+            Command::UserInvite { groups: names(&invite.groups), buckets: names(&invite.buckets), note: invite.note }
+        }
         Act::Disable { name } => Command::UserDisable { name },
         Act::Enable { name } => Command::UserEnable { name },
         Act::Delete { name } => Command::UserDelete { name },

@@ -1,7 +1,7 @@
 //! The context of a request: read once, before anything else, and carried to the handler.
 
 use super::failure::Failure;
-use super::headers;
+use super::{cookies, headers};
 use crate::App;
 use crate::cx::{Cx, Request as Facts};
 use crate::http::accept::Peer;
@@ -92,11 +92,14 @@ fn facts(app: &App, request: &Request, id: String) -> Result<Facts, Failure> {
     if app.config.server.lan && !net::is_private(client.ip) {
         return Err(Failure::new(StatusCode::FORBIDDEN, "lan_only", "This server answers on its own network only."));
     }
+    // Passwords come with requests that change something; what is only read, and asked for most, needs no look at it.
+    let device = if request.method().is_safe() { None } else { cookies::find_device(request.headers(), https) };
     let agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     Ok(Facts {
         id,
         address: client.ip,
         agent: agent.chars().take(AGENT_LENGTH).collect(),
+        device: device.map(Arc::new),
         origin: format!("{}://{}", if https { "https" } else { "http" }, asked.to_ascii_lowercase()),
     })
 }

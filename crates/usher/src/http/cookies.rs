@@ -2,7 +2,8 @@
 
 use crate::cx::Cx;
 use crate::login::links::Kind;
-use crate::sessions::Proof;
+use crate::secret::{self, Plain};
+use crate::sessions::{Proof, known};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use std::time::Duration;
@@ -10,6 +11,21 @@ use std::time::Duration;
 /// The session cookie's name. Only a secure origin can have the `__Host-` prefix (RFC 6265bis section 4.1.3).
 pub fn session_name(cx: &Cx) -> &'static str {
     if cx.request.secure() { "__Host-usher" } else { "usher" }
+}
+
+/// The name of what a browser keeps in which a password was proven before.
+fn device_name(secure: bool) -> &'static str {
+    if secure { "__Host-usher-device" } else { "usher-device" }
+}
+
+/// What such a browser shows.
+pub fn find_device(headers: &HeaderMap, secure: bool) -> Option<Plain> {
+    find(headers, device_name(secure)).and_then(|value| Plain::parse(secret::Kind::Known, value).ok())
+}
+
+/// Lets a browser keep what makes it known.
+pub fn set_device(cx: &Cx, device: &Plain) -> Option<HeaderValue> {
+    build(cx, device_name(cx.request.secure()), device.expose(), "/", "Lax", known::KEPT)
 }
 
 fn link_name(cx: &Cx, kind: Kind) -> String {

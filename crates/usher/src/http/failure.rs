@@ -7,7 +7,7 @@ use crate::accounts::profile::ProfileError;
 use crate::accounts::{ChangeError, CreateError};
 use crate::devices::{BeginError, DecideError};
 use crate::gate::Refusal;
-use crate::login::again::{AgainError, PasswordError};
+use crate::login::again::{AgainError, PasswordError, ProfileChangeError};
 use crate::login::links::LinkError;
 use crate::login::{LoginError, SignupError};
 use crate::media::root::OpenError;
@@ -310,6 +310,12 @@ impl From<LinkError> for Failure {
                 "This link was used, withdrawn or has expired. Ask for a new one.",
             ),
             LinkError::Create(error) => error.into(),
+            LinkError::RateLimited(after) => Failure::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                "This link was tried with many names. Wait a little before the next one.",
+            )
+            .retry(after),
             LinkError::Storage(error) => error.into(),
         }
     }
@@ -328,6 +334,15 @@ impl From<AgainError> for Failure {
             }
             AgainError::Ended => Refusal::Ended.into(),
             AgainError::Login(error) => error.into(),
+        }
+    }
+}
+
+impl From<ProfileChangeError> for Failure {
+    fn from(error: ProfileChangeError) -> Failure {
+        match error {
+            ProfileChangeError::Profile(error) => error.into(),
+            ProfileChangeError::Again(error) => error.into(),
         }
     }
 }

@@ -62,6 +62,7 @@ static JOBS: &[Job] = &[
     job!("remove old links" every 30: links),
     job!("remove old link codes" every 30: link_codes),
     job!("forget used signatures" every 30: signatures),
+    job!("forget devices" every 30: devices),
     job!("remove data of ended sessions" every 30: session_data),
     job!("remove ended sessions" every 30: ended_sessions),
     job!("remove old personal tokens" every 30: personal_tokens),
@@ -90,7 +91,7 @@ pub async fn once(app: &Arc<App>) {
 
 /// Everything that would be lost with the process, for its end.
 pub async fn finish(app: &Arc<App>) {
-    if let Err(error) = uses(&Cx::internal(app, "shutdown"), SLICE).await {
+    if let Err(error) = every_use(&Cx::internal(app, "shutdown")).await {
         tracing::warn!(target: "usher::jobs", %error, "the last uses could not be written down");
     }
 }
@@ -128,6 +129,12 @@ async fn uses(cx: &Cx, _: u32) -> Done {
     Ok(0)
 }
 
+async fn every_use(cx: &Cx) -> Result<(), JobError> {
+    sessions::flush_every_use(cx).await?;
+    tokens::personal::flush_uses(cx).await?;
+    Ok(())
+}
+
 async fn expired_sessions(cx: &Cx, limit: u32) -> Done {
     Ok(counted(sessions::sweep(cx, limit).await?))
 }
@@ -154,6 +161,10 @@ async fn leases(cx: &Cx, _: u32) -> Done {
 
 async fn failures(cx: &Cx, limit: u32) -> Done {
     Ok(login::throttle::sweep(cx, limit).await?)
+}
+
+async fn devices(cx: &Cx, limit: u32) -> Done {
+    Ok(sessions::known::sweep(cx, limit).await?)
 }
 
 async fn links(cx: &Cx, limit: u32) -> Done {

@@ -1,16 +1,17 @@
-//! Proving it again: acts on one's own account that a live session alone must not do.
+//! Proving it again: acts that a live session alone must not do, on one's own account and, by admins, on others.
 //!
 //! Promises: a session that somebody left open, or whose cookie was copied, changes neither the password
 //! nor the email address and makes no token, unless its last proof is a few minutes old or the password
 //! is given along; a new proof renews the cookie's secret in the same commit as the act it was given for.
 //! Refuses: a password change whose present password is not the present one any more when it commits.
 
-use super::{LoginError, prove, store, weaknesses, words_of};
+use super::{LoginError, prove, store, throttle, weaknesses, words_of};
 use crate::accounts::hash::nfc;
+use crate::accounts::profile::{self, DisplayName, Email, ProfileError};
 use crate::accounts::{self, Account};
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
-use crate::gate::Caller;
+use crate::gate::{Caller, Origin};
 use crate::id::AccountId;
 use crate::sessions::hot::Live;
 use crate::sessions::{self, EndReason, Proof, Renewal, Which};
@@ -53,6 +54,41 @@ pub fn is_fresh(cx: &Cx) -> bool {
     live.is_some_and(|live| typed(live) && cx.now.since(live.auth_at) <= FRESH_FOR)
 }
 
+/// Whether the caller may do now what only somebody may do who proved a moment ago who they are.
+///
+/// A command on this machine is its owner's. A personal token is its own proof: it was made by one, ends, is given
+/// scopes by name, and there is nobody at a script whom one could ask.
+pub fn may_act(cx: &Cx) -> bool {
+    match &cx.caller {
+        None | Some(Caller { origin: Origin::PersonalToken(..), .. }) => true,
+        Some(_) => is_fresh(cx),
+    }
+}
+
+/// Takes a password as a proof by itself, for the acts that follow. Returns the caller as they stand afterwards, and
+/// what renews the browser's cookie.
+pub async fn prove_again(cx: &Cx, password: Zeroizing<String>) -> Result<(Cx, Proof), AgainError> {
+    let (account, live) = session_of(cx)?;
+    let caller = cx.caller.clone().ok_or(AgainError::Required)?;
+    prove(cx, account, password).await?.ok_or(AgainError::Wrong)?;
+    let proof = proven_now(cx, &live);
+    let entry = Entry::new(cx, Event::Reauthenticated, Outcome::Done).detail("pwd");
+    let (given, now) = (proof.clone(), cx.now);
+    let lives = cx
+        .write("login.prove_again", async move |tx| {
+            let lives = given.apply(tx, now).await?;
+            if lives {
+                entry.record(tx).await?;
+            }
+            Ok(lives)
+        })
+        .await?;
+    let renewed = if lives { cx.app.sessions.live(&cx.app.db, live.id).await? } else { None };
+    let (Some(renewed), Origin::Session(_, shown)) = (renewed, caller.origin) else { return Err(AgainError::Ended) };
+    let caller = Caller { origin: Origin::Session(renewed, shown), ..caller };
+    Ok((cx.admitted(caller), proof))
+}
+
 /// A proof for a sensitive act: the password if one is given, else the session's own recent one.
 pub async fn step_up(cx: &Cx, password: Option<Zeroizing<String>>) -> Result<Proof, AgainError> {
     let (account, live) = session_of(cx)?;
@@ -74,6 +110,60 @@ fn session_of(cx: &Cx) -> Result<(AccountId, Arc<Live>), AgainError> {
 
 fn proven_now(cx: &Cx, live: &Live) -> Proof {
     Proof::Now { renewal: Renewal::draw(cx, live.id, &live.amr), kind: live.kind, expires_at: live.expires_at }
+}
+
+/// A change of what one says of oneself. `None` leaves a fact, `Some(None)` removes it.
+pub struct ProfileChange {
+    /// How pages address one.
+    pub display_name: Option<Option<DisplayName>>,
+    /// Where mail goes. A new address is unproven.
+    pub email: Option<Option<Email>>,
+    /// The password, for a new address when the last proof is too old.
+    pub password: Option<Zeroizing<String>>,
+}
+
+/// Why one's own facts are not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileChangeError {
+    /// They cannot be these.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A new address was not proven to be its owner's wish.
+    #[error(transparent)]
+    Again(#[from] AgainError),
+}
+
+/// Changes one's own display name and email address, all of it or nothing. What is so already is no change: an address
+/// stays proven, and nobody is asked for a password.
+pub async fn change_profile(cx: &Cx, change: ProfileChange) -> Result<Proof, ProfileChangeError> {
+    let (id, _) = session_of(cx)?;
+    let account = accounts::find(&cx.app.db, id).await.map_err(AgainError::from)?.ok_or(AgainError::Ended)?;
+    let display_name = change.display_name;
+    let display_name =
+        display_name.filter(|new| new.as_ref().map(DisplayName::text) != account.display_name.as_deref());
+    let email = change.email.filter(|new| new.as_ref().map(Email::display) != account.email.as_deref());
+    let what = match (display_name.is_some(), email.is_some()) {
+        (true, true) => "display name, email",
+        (true, false) => "display name",
+        (false, true) => "email",
+        (false, false) => return Ok(Proof::Recent),
+    };
+    let proof = if email.is_some() { step_up(cx, change.password).await? } else { Proof::Recent };
+    let entry = Entry::new(cx, Event::AccountChanged, Outcome::Done).detail(what);
+    let (change, given, now) = (profile::Change { display_name, email }, proof.clone(), cx.now);
+    cx.write("login.change_profile", async move |tx| {
+        if !given.apply(tx, now).await? {
+            return Ok(tx.undo(Err(ProfileChangeError::Again(AgainError::Ended))));
+        }
+        if let Err(error) = profile::change(tx, id, &change, now).await? {
+            return Ok(tx.undo(Err(error.into())));
+        }
+        entry.record(tx).await?;
+        Ok(Ok(()))
+    })
+    .await
+    .map_err(AgainError::from)??;
+    Ok(proof)
 }
 
 /// A change of one's own password.
@@ -118,6 +208,7 @@ pub async fn change_password(cx: &Cx, change: PasswordChange) -> Result<Proof, P
     let others = Entry::new(cx, Event::SessionEnded, Outcome::Done).detail(EndReason::PasswordChanged.word());
     let end_others = change.end_others || known.must_change_at.is_some();
     let (given, session, now) = (proof.clone(), live.id, cx.now);
+    let (username, device) = (known.username.clone(), cx.request.device.clone());
     let done = cx
         .write("login.change_password", async move |tx| {
             if !given.apply(tx, now).await? {
@@ -128,9 +219,12 @@ pub async fn change_password(cx: &Cx, change: PasswordChange) -> Result<Proof, P
             }
             // A reset link that lies in an old mail must not undo what its owner just chose.
             store::revoke_links_of(tx, account, now).await?;
+            // The wait that guesses brought upon the old password is not for the new one.
+            throttle::forgive(tx, account, &username).await?;
             if end_others {
                 let which = Which::Others(account, session);
                 let ended = sessions::end(tx, which, EndReason::PasswordChanged, now).await?;
+                sessions::known::forget_others(tx, account, device.as_deref()).await?;
                 if !ended.is_empty() {
                     others.clone().target(format!("{} sessions", ended.len())).record(tx).await?;
                 }

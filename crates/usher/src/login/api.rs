@@ -91,7 +91,8 @@ pub struct LoginAnswer {
     pub tokens: Tokens,
 }
 
-/// Log in with a username and a password.
+/// Log in with a username and a password. With `cookie`, the browser also keeps what makes it known: an attempt from it
+/// is not slowed by what others guess at the account. A program stays in by refreshing instead.
 #[utoipa::path(post, path = "/api/v1/login", tag = "session", request_body = Login, security(()), responses(
     (status = 200, description = "Logged in", body = LoginAnswer),
     (status = 400, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
@@ -135,6 +136,10 @@ pub async fn login(cx: Cx, app: Option<Extension<CorsApp>>, Json(body): Json<Log
         response
             .headers_mut()
             .extend(cookies::set_session(&cx, &value, session.absolute).map(|value| (SET_COOKIE, value)));
+        let known = logged_in.device.as_deref().and_then(|device| cookies::set_device(&cx, device));
+        if let Some(known) = known {
+            response.headers_mut().append(SET_COOKIE, known);
+        }
     }
     Ok(response)
 }

@@ -8,10 +8,11 @@ use super::store;
 use crate::accounts::{self, Buckets, CreateError, NewAccount, Role, username::Username};
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
-use crate::id::{AccountId, LinkId};
+use crate::id::{AccountId, GroupId, LinkId};
 use crate::secret::{Digest, Kind as SecretKind, Plain};
 use crate::sessions::{self, EndReason, Which};
 use crate::time::Time;
+use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::time::Duration;
 use usher_db::{Error, Tx};
@@ -89,6 +90,28 @@ pub struct Link {
     pub expires_at: Time,
 }
 
+/// What the account gets that an invitation makes.
+#[derive(Clone, Debug, Default)]
+pub struct Gifts {
+    /// The groups it is put into.
+    pub groups: BTreeSet<GroupId>,
+    /// Its own buckets.
+    pub buckets: Buckets,
+}
+
+impl Gifts {
+    /// In words, for the audit log; empty when there is nothing.
+    fn words(&self) -> String {
+        let groups = (!self.groups.is_empty()).then(|| {
+            let ids: Vec<String> = self.groups.iter().map(ToString::to_string).collect();
+            format!("; groups {}", ids.join(", "))
+        });
+        let buckets = self.buckets.names();
+        let buckets = (!buckets.is_empty()).then(|| format!("; buckets {}", buckets.join(", ")));
+        [groups, buckets].into_iter().flatten().collect()
+    }
+}
+
 /// A link with what it carries, for the one answer that shows it.
 #[derive(Clone, Debug)]
 pub struct MadeLink {
@@ -107,6 +130,9 @@ pub enum LinkError {
     /// The name it should make an account with belongs to somebody; the link is not spent.
     #[error(transparent)]
     Create(#[from] CreateError),
+    /// One invitation was tried with too many names.
+    #[error("too many attempts with this link")]
+    RateLimited(Duration),
     /// The database did not answer.
     #[error("not available right now")]
     Storage(#[from] Error),
@@ -118,6 +144,7 @@ pub struct NewLink {
     made: MadeLink,
     digest: Digest,
     made_by: Option<AccountId>,
+    gifts: Gifts,
     entry: Entry,
 }
 
@@ -140,9 +167,16 @@ impl NewLink {
         NewLink {
             digest: secret.digest(),
             made_by: cx.caller.as_ref().map(|caller| caller.account()),
+            gifts: Gifts::default(),
             made: MadeLink { link, path: Zeroizing::new(format!("{}/{}", kind.page(), secret.expose())) },
             entry,
         }
+    }
+
+    /// The same, for an account that gets something. Each group must exist where the link is written.
+    pub fn giving(self, gifts: Gifts) -> NewLink {
+        let entry = self.entry.detail(format!("{}{}", self.made.link.kind.word(), gifts.words()));
+        NewLink { entry, gifts, ..self }
     }
 
     /// Writes the link with the transaction it belongs to. A new setup link replaces the one before, and
@@ -155,6 +189,7 @@ impl NewLink {
             _ => {}
         }
         store::insert_link(tx, link, &self.digest, self.made_by).await?;
+        store::give(tx, link.id, &self.gifts).await?;
         self.entry.record(tx).await
     }
 
@@ -218,6 +253,10 @@ pub struct Invite {
     pub expires_at: Time,
     /// What became of it.
     pub fate: Fate,
+    /// The groups that its account gets, with their names.
+    pub groups: Vec<(GroupId, String)>,
+    /// The buckets that its account gets.
+    pub buckets: Buckets,
 }
 
 /// The latest invitations, newest first.
@@ -242,7 +281,7 @@ pub async fn look(cx: &Cx, kind: Kind, token: &str) -> Result<Option<Link>, Erro
     }
 }
 
-/// Makes an account by a setup or invite link. The link is spent only if the account is made.
+/// Makes an account by a setup or invite link, with what the link gives. It is spent only if the account is made.
 ///
 /// `password` is already a hash. Of several who hold the same link, one gets an account.
 pub async fn create_account(
@@ -253,6 +292,9 @@ pub async fn create_account(
     password: String,
 ) -> Result<AccountId, LinkError> {
     let digest = digest(kind, token).ok_or(LinkError::Unusable)?;
+    if kind == Kind::Invite {
+        super::throttle::count_invited(cx, &digest).await?;
+    }
     let id = AccountId::new(cx.now, &cx.app.rng);
     let (role, buckets) = match kind {
         Kind::Setup => (Role::Admin, Buckets::Every),
@@ -270,8 +312,17 @@ pub async fn create_account(
         if kind == Kind::Setup && accounts::has_admin(tx).await? {
             return Ok(tx.undo(Err(LinkError::Unusable)));
         }
+        let mut new = new.clone();
+        let gifts = store::given(tx, link.id).await?;
+        if kind == Kind::Invite {
+            new.buckets = gifts.buckets;
+        }
         if let Err(error) = accounts::create(tx, &new, now).await? {
             return Ok(tx.undo(Err(LinkError::Create(error))));
+        }
+        for group in gifts.groups {
+            // One that is removed at this very moment gives nothing, and is no reason to turn the guest away.
+            let _ = accounts::groups::add_member(tx, group, id, now).await?;
         }
         store::used_by(tx, link.id, id).await?;
         used.clone().target(link.id).record(tx).await?;
@@ -301,7 +352,7 @@ pub async fn reset_password(cx: &Cx, token: &str, password: String) -> Result<Ac
         store::revoke_links_of(tx, account, now).await?;
         super::signed::forget(tx, account).await?;
         // The wait that guesses brought upon the old password is not for the new one.
-        super::throttle::forgive(tx, &owner.username).await?;
+        super::throttle::forgive(tx, account, &owner.username).await?;
         used.clone().of(account).target(link.id).record(tx).await?;
         changed.clone().of(account).record(tx).await?;
         Ok(Ok(account))
@@ -315,6 +366,8 @@ pub async fn begin_anew(cx: &Cx) -> Result<(), Error> {
     let now = cx.now;
     cx.write("links.begin_anew", async move |tx| {
         store::revoke_every_link(tx, now).await?;
+        // A browser that was forgotten since the copy was made must not be known again.
+        sessions::known::forget_everyone(tx).await?;
         store::forget_every_failure(tx).await
     })
     .await

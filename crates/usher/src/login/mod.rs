@@ -25,7 +25,9 @@ use crate::config::Accounts as AccountRules;
 use crate::cx::Cx;
 use crate::id::AccountId;
 use crate::ops;
-use crate::sessions::{self, Kind, Life, NewSession, refresh};
+use crate::secret::Plain;
+use crate::sessions::{self, Kind, Life, NewSession, known, refresh};
+use std::sync::Arc;
 use std::time::Duration;
 use usher_db::Error;
 use zeroize::Zeroizing;
@@ -51,6 +53,8 @@ pub struct LoggedIn {
     pub account: AccountId,
     /// The session with its secrets, for the one answer that may carry them.
     pub session: NewSession,
+    /// What the browser is to keep so that it is known from now on; none for programs.
+    pub device: Option<Arc<Plain>>,
 }
 
 /// Why a login is refused.
@@ -109,11 +113,11 @@ pub async fn with_password(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginE
 async fn judge(cx: &Cx, attempt: Attempt, hashed: &mut bool) -> Result<LoggedIn, LoginError> {
     let name = username::lookup_key(&attempt.username);
     let subjects = throttle::Subjects::of(name.as_deref().unwrap_or(&attempt.username), cx.request.address);
-    let ticket = throttle::admit(cx, &subjects).await?;
     let credential = match &name {
         Some(key) => accounts::find_credential(&cx.app.db, key).await?,
         None => None,
     };
+    let ticket = throttle::admit(cx, &subjects, credential.as_ref().map(|credential| credential.account)).await?;
     let encoded = credential.as_ref().and_then(|credential| credential.encoded.as_deref());
     let parsed = encoded.and_then(|text| hash::Encoded::parse(text).ok());
     let verdict = check(cx, attempt.password.clone(), parsed).await?;
@@ -138,25 +142,35 @@ async fn judge(cx: &Cx, attempt: Attempt, hashed: &mut bool) -> Result<LoggedIn,
     let (new, account_key, now) = (session.clone(), subjects.account.clone(), cx.now);
     let most = cx.app.config.sessions.max_per_account;
     let (account, version) = (credential.account, credential.version);
+    let offer = (attempt.kind == Kind::Browser).then(|| known::Offer::draw(cx));
+    let at = ticket.device();
     let begun = cx
         .write("login.begin", async move |tx| {
             if !accounts::logged_in(tx, account, version, now).await? {
-                return Ok(false);
+                return Ok(None);
             }
             sessions::start(tx, &new, most, now).await?;
-            store::forget_failures(tx, &account_key).await?;
+            match &at {
+                // Whoever guesses elsewhere gets no new tries because the owner logs in at home.
+                Some(device) => device.proven(tx, now).await?,
+                None => store::forget_failures(tx, &account_key).await?,
+            }
+            let device = match &offer {
+                Some(offer) => Some(offer.settle(tx, account, now).await?),
+                None => None,
+            };
             entry.record(tx).await?;
-            Ok(true)
+            Ok(Some(device))
         })
         .await?;
-    if !begun {
+    let Some(device) = begun else {
         // The password changed, or the account was shut out, while we hashed.
         return Err(refuse(cx, &subjects, known.as_deref(), ticket).await?);
-    }
+    };
     if verdict == (Verdict::Right { rehash: true }) {
         rehash_later(cx.clone(), account, version, attempt.password);
     }
-    Ok(LoggedIn { account, session })
+    Ok(LoggedIn { account, session, device })
 }
 
 /// Hashes, in the bounded service and outside any write. Without a hash to compare it does the same work for nothing.
@@ -184,7 +198,7 @@ async fn refuse(
     crate::log::login_failed(cx.request.address, known.unwrap_or_default(), reason);
     let target = known.and_then(username::lookup_key).unwrap_or_default();
     let entry = Entry::new(cx, Event::Login, Outcome::Refused).target(target).detail("pwd");
-    let wait = throttle::count_failure(cx, subjects, entry, known.is_some()).await?;
+    let wait = throttle::count_failure(cx, subjects, ticket.device(), entry, known.is_some()).await?;
     drop(ticket);
     Ok(match wait {
         Some(wait) => LoginError::RateLimited(wait),
@@ -275,9 +289,13 @@ async fn prove(cx: &Cx, account: AccountId, password: Zeroizing<String>) -> Resu
     let Some(credential) = accounts::find_credential_of(&cx.app.db, account).await? else { return Ok(None) };
     let key = username::lookup_key(&credential.username).unwrap_or_default();
     let subjects = throttle::Subjects::of(&key, cx.request.address);
-    let ticket = throttle::admit(cx, &subjects).await?;
+    let ticket = throttle::admit(cx, &subjects, Some(account)).await?;
     let parsed = credential.encoded.as_deref().and_then(|text| hash::Encoded::parse(text).ok());
     if check(cx, password, parsed).await? != Verdict::Wrong {
+        if let Some(device) = ticket.device() {
+            let now = cx.now;
+            cx.write("login.proven", async move |tx| device.proven(tx, now).await).await?;
+        }
         return Ok(Some(credential.version));
     }
     match refuse(cx, &subjects, Some(&credential.username), ticket).await? {

@@ -90,7 +90,8 @@ pub async fn login(cx: Cx, headers: HeaderMap, Form(form): Form<LoginForm>) -> R
             let session = logged_in.session;
             let value = cookie::mint(&cx.app.macs.cookie, session.id, &session.secret);
             let set = cookies::set_session(&cx, &value, session.absolute);
-            return Ok(with_cookies(onward(safe_return(&form.return_to)), [set]));
+            let known = logged_in.device.and_then(|device| cookies::set_device(&cx, &device));
+            return Ok(with_cookies(onward(safe_return(&form.return_to)), [set, known]));
         }
         Err(LoginError::Storage(error)) => return Err(error.into()),
         Err(error) => error,
@@ -185,7 +186,7 @@ fn link_problem(error: &LinkError) -> Option<Problems> {
         LinkError::Create(CreateError::UsernameTaken) => {
             Some(Problems::one("username", "This username is taken, or looks too much like one that is."))
         }
-        LinkError::Unusable | LinkError::Storage(_) => None,
+        LinkError::Unusable | LinkError::RateLimited(_) | LinkError::Storage(_) => None,
     }
 }
 
@@ -236,10 +237,12 @@ async fn first_login(cx: &Cx, kind: LinkKind, form: &NewAccountForm) -> Result<R
         label: String::new(),
         refresh: false,
     };
-    let session = with_password(cx, attempt).await?.session;
+    let logged_in = with_password(cx, attempt).await?;
+    let session = logged_in.session;
     let value = cookie::mint(&cx.app.macs.cookie, session.id, &session.secret);
     let set = cookies::set_session(cx, &value, session.absolute);
-    Ok(with_cookies(onward("/library"), [set, cookies::clear_link(cx, kind)]))
+    let known = logged_in.device.and_then(|device| cookies::set_device(cx, &device));
+    Ok(with_cookies(onward("/library"), [set, known, cookies::clear_link(cx, kind)]))
 }
 
 /// The page on which an account is made: by an invitation, or by anybody if the owner allows it.

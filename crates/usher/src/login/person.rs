@@ -25,11 +25,11 @@ pub async fn prove(cx: &Cx, name: &str, password: Zeroizing<String>) -> Result<A
 async fn judge(cx: &Cx, name: &str, password: Zeroizing<String>) -> Result<AccountId, LoginError> {
     let key = username::lookup_key(name);
     let subjects = throttle::Subjects::of(key.as_deref().unwrap_or(name), cx.request.address);
-    let ticket = throttle::admit(cx, &subjects).await?;
     let credential = match &key {
         Some(key) => accounts::find_credential(&cx.app.db, key).await?,
         None => None,
     };
+    let ticket = throttle::admit(cx, &subjects, credential.as_ref().map(|credential| credential.account)).await?;
     let encoded = credential.as_ref().and_then(|credential| credential.encoded.as_deref());
     let parsed = encoded.and_then(|text| hash::Encoded::parse(text).ok());
     let verdict = check(cx, password, parsed).await?;
@@ -38,7 +38,11 @@ async fn judge(cx: &Cx, name: &str, password: Zeroizing<String>) -> Result<Accou
     let Some(credential) = usable else {
         return Err(refuse(cx, &subjects, known.as_deref(), ticket).await?);
     };
-    let failures = subjects.account.clone();
-    cx.write("login.proven", async move |tx| store::forget_failures(tx, &failures).await).await?;
+    let (failures, at, now) = (subjects.account.clone(), ticket.device(), cx.now);
+    cx.write("login.proven", async move |tx| match &at {
+        Some(device) => device.proven(tx, now).await,
+        None => store::forget_failures(tx, &failures).await,
+    })
+    .await?;
     Ok(credential.account)
 }

@@ -78,7 +78,7 @@ async fn judge(cx: &Cx, header: &SignedHeader) -> Result<LoggedIn, LoginError> {
     let counted = named.clone().or_else(|| names.first().cloned()).unwrap_or_default();
     let key = username::lookup_key(&counted).unwrap_or(counted);
     let subjects = throttle::Subjects::of(&key, cx.request.address);
-    let ticket = throttle::admit(cx, &subjects).await?;
+    let ticket = throttle::admit(cx, &subjects, None).await?;
     let secret = match &known {
         Some(credential) => secret_of(cx, credential.account).await?,
         None => None,
@@ -95,7 +95,7 @@ async fn judge(cx: &Cx, header: &SignedHeader) -> Result<LoggedIn, LoginError> {
         let label = label_of(&cx.request.agent);
         let session = NewSession::draw(cx, credential.account, Kind::Browser, "pwd", label, life);
         if begin(cx, session.clone(), version, header, subjects.account.clone()).await? {
-            return Ok(LoggedIn { account: credential.account, session });
+            return Ok(LoggedIn { account: credential.account, session, device: None });
         }
     }
     Err(refuse(cx, &subjects, named.as_deref(), ticket).await?)
@@ -136,7 +136,7 @@ async fn refuse(
     crate::log::login_failed(cx.request.address, known.unwrap_or_default(), reason);
     let target = known.and_then(username::lookup_key).unwrap_or_default();
     let entry = Entry::new(cx, Event::Login, Outcome::Refused).target(target).detail("header");
-    let wait = throttle::count_failure(cx, subjects, entry, known.is_some()).await?;
+    let wait = throttle::count_failure(cx, subjects, ticket.device(), entry, known.is_some()).await?;
     drop(ticket);
     Ok(match wait {
         Some(wait) => LoginError::RateLimited(wait),

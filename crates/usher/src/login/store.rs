@@ -2,8 +2,9 @@
 
 pub mod signed;
 
-use super::links::{Fate, Invite, Kind, Link};
-use crate::id::{AccountId, LinkId};
+use super::links::{Fate, Gifts, Invite, Kind, Link};
+use crate::accounts::Buckets;
+use crate::id::{AccountId, GroupId, LinkId};
 use crate::secret::Digest;
 use crate::time::Time;
 use usher_db::{Db, Error, Row, Tx, args, statements};
@@ -26,6 +27,11 @@ statements! {
     // The guard makes it single-use: of several that come at once, one finds it unused.
     SPEND_LINK: Write = "UPDATE links SET used_at = $3 WHERE kind = $1 AND digest = $2 AND used_at IS NULL \
         AND revoked_at IS NULL AND expires_at > $3 RETURNING id, kind, account_id, note, made_at, expires_at";
+    GIVE_GROUP: Write = "INSERT INTO link_groups (link_id, group_id) VALUES ($1, $2)";
+    GIVE_BUCKET: Write = "INSERT INTO link_buckets (link_id, bucket) VALUES ($1, $2)";
+    GIVEN_GROUPS: Scan = "SELECT g.id, g.name FROM groups g JOIN link_groups l ON l.group_id = g.id \
+        WHERE l.link_id = $1 ORDER BY g.name_key";
+    GIVEN_BUCKETS: Scan = "SELECT bucket FROM link_buckets WHERE link_id = $1 ORDER BY bucket";
     LIST_INVITES: Scan = "SELECT id, note, made_by, made_at, expires_at, used_at, account_id, revoked_at FROM links \
         WHERE kind = 'invite' ORDER BY id DESC LIMIT $1";
     USED_BY: Write = "UPDATE links SET account_id = $2 WHERE id = $1";
@@ -115,6 +121,36 @@ pub(super) async fn insert_link(
     .map(|_| ())
 }
 
+/// Notes what the account gets that this link makes.
+pub(super) async fn give(tx: &mut Tx, id: LinkId, gifts: &Gifts) -> Result<(), Error> {
+    for group in &gifts.groups {
+        tx.execute(&GIVE_GROUP, args![id, *group]).await?;
+    }
+    for bucket in gifts.buckets.names() {
+        tx.execute(&GIVE_BUCKET, args![id, bucket]).await?;
+    }
+    Ok(())
+}
+
+/// What the account gets that this link makes. A group that is gone meanwhile is not among it.
+pub(super) async fn given(tx: &mut Tx, id: LinkId) -> Result<Gifts, Error> {
+    let groups = tx.all(&GIVEN_GROUPS, args![id]).await?;
+    let buckets = tx.all(&GIVEN_BUCKETS, args![id]).await?;
+    Ok(Gifts {
+        groups: groups.iter().map(|row| row.get(0)).collect::<Result<_, Error>>()?,
+        buckets: Buckets::from_names(buckets.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, Error>>()?),
+    })
+}
+
+async fn gifts_shown(db: &Db, id: LinkId) -> Result<(Vec<(GroupId, String)>, Buckets), Error> {
+    let groups = db.all(&GIVEN_GROUPS, args![id]).await?;
+    let buckets = db.all(&GIVEN_BUCKETS, args![id]).await?;
+    Ok((
+        groups.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<_, Error>>()?,
+        Buckets::from_names(buckets.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, Error>>()?),
+    ))
+}
+
 pub(super) async fn find_link(db: &Db, kind: Kind, digest: &Digest, now: Time) -> Result<Option<Link>, Error> {
     db.one(&FIND_LINK, args![kind.word(), *digest, now]).await?.as_ref().map(link).transpose()
 }
@@ -143,12 +179,19 @@ fn invite(row: &Row, now: Time) -> Result<Invite, Error> {
         made_at: row.get(3)?,
         expires_at,
         fate,
+        groups: Vec::new(),
+        buckets: Buckets::None,
     })
 }
 
 /// The latest invitations, whatever became of them, newest first.
 pub(super) async fn list_invites(db: &Db, now: Time, limit: u32) -> Result<Vec<Invite>, Error> {
-    db.all(&LIST_INVITES, args![limit]).await?.iter().map(|row| invite(row, now)).collect()
+    let rows = db.all(&LIST_INVITES, args![limit]).await?;
+    let mut invites: Vec<Invite> = rows.iter().map(|row| invite(row, now)).collect::<Result<_, Error>>()?;
+    for one in &mut invites {
+        (one.groups, one.buckets) = gifts_shown(db, one.id).await?;
+    }
+    Ok(invites)
 }
 
 /// Withdraws a link. `false` when it was used or withdrawn before.

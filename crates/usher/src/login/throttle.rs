@@ -3,14 +3,18 @@
 //! Failures are counted per account (all spellings are one counter), per address and per network. An
 //! account under guessing is refused for a growing time. An address with many failures is not refused but
 //! paced: a right password from it still gets in, a little later, because a school or a mobile network
-//! sits behind one address. Live sessions are not touched by any of this.
+//! sits behind one address. Live sessions are not touched by any of this, and a device that is known to the account is
+//! judged by its own failures alone: guesses from elsewhere do not keep an account's owner out.
 
-use super::store;
+use super::links::LinkError;
+use super::store::{self, Failures};
 use super::{LoginError, SignupError};
 use crate::audit::Entry;
 use crate::config::Throttle;
 use crate::cx::Cx;
+use crate::id::AccountId;
 use crate::secret::Digest;
+use crate::sessions::known::Device;
 use crate::time::Time;
 use hashbrown::HashMap;
 use std::net::IpAddr;
@@ -59,7 +63,7 @@ impl InFlight {
         let count = held.entry(account.to_owned()).or_insert(0);
         let before = *count;
         *count += 1;
-        (Ticket { places: places.clone(), account: account.to_owned() }, before)
+        (Ticket { places: places.clone(), account: account.to_owned(), device: None }, before)
     }
 }
 
@@ -67,6 +71,14 @@ impl InFlight {
 pub struct Ticket {
     places: Arc<InFlight>,
     account: String,
+    device: Option<Device>,
+}
+
+impl Ticket {
+    /// The device that is known to the account, when the attempt is made at one.
+    pub fn device(&self) -> Option<Device> {
+        self.device
+    }
 }
 
 impl Drop for Ticket {
@@ -101,23 +113,38 @@ fn penalty(failures: i64, rules: &Throttle) -> Duration {
     rules.first_delay.saturating_mul(1 << doublings).min(rules.longest_delay)
 }
 
-/// Lets an attempt begin: at once, after a pause, or not at all for now.
-pub async fn admit(cx: &Cx, subjects: &Subjects) -> Result<Ticket, LoginError> {
-    let rules = &cx.app.config.throttle;
-    // The place is taken before the failures are read: an attempt that leaves its place has been counted by then,
-    // so that whoever comes later sees it in one or the other.
-    let (ticket, before) = InFlight::enter(&cx.app.attempts, &subjects.account);
-    let account = store::failures(&cx.app.db, &subjects.account).await?;
-    if let Some(known) = &account
-        && cx.now < known.blocked_until
-    {
-        return Err(LoginError::RateLimited(known.blocked_until.since(cx.now).min(LONGEST_TOLD)));
+/// Whether somebody with so many failures, and so many attempts that are being judged already, may try once more.
+fn may_try(cx: &Cx, failures: i64, blocked_until: Time, before: u32) -> Result<(), LoginError> {
+    if cx.now < blocked_until {
+        return Err(LoginError::RateLimited(blocked_until.since(cx.now).min(LONGEST_TOLD)));
     }
-    let failures = account.map_or(0, |known| known.failures);
-    let places = i64::from(rules.free_attempts).saturating_sub(failures).max(1);
+    let places = i64::from(cx.app.config.throttle.free_attempts).saturating_sub(failures).max(1);
     if i64::from(before) >= places {
         return Err(LoginError::RateLimited(Duration::from_secs(1)));
     }
+    Ok(())
+}
+
+/// Lets an attempt begin: at once, after a pause, or not at all for now. `account` is whose password is tried, if it is
+/// anybody's.
+pub async fn admit(cx: &Cx, subjects: &Subjects, account: Option<AccountId>) -> Result<Ticket, LoginError> {
+    let rules = &cx.app.config.throttle;
+    if let (Some(shown), Some(account)) = (&cx.request.device, account) {
+        let device = Device::of(account, shown);
+        let (mut ticket, before) = InFlight::enter(&cx.app.attempts, &device.subject());
+        if let Some(tries) = device.tries(&cx.app.db, cx.now).await? {
+            may_try(cx, tries.failures, tries.blocked_until, before)?;
+            ticket.device = Some(device);
+            return Ok(ticket);
+        }
+    }
+    // The place is taken before the failures are read: an attempt that leaves its place has been counted by then,
+    // so that whoever comes later sees it in one or the other.
+    let (ticket, before) = InFlight::enter(&cx.app.attempts, &subjects.account);
+    let (failures, blocked_until) = store::failures(&cx.app.db, &subjects.account)
+        .await?
+        .map_or((0, Time(0)), |known| (known.failures, known.blocked_until));
+    may_try(cx, failures, blocked_until, before)?;
     let mut pause = Duration::ZERO;
     for (subject, free) in [(&subjects.address, rules.per_address), (&subjects.network, rules.per_network)] {
         if let Some(known) = store::failures(&cx.app.db, subject).await?
@@ -139,7 +166,15 @@ pub async fn admit(cx: &Cx, subjects: &Subjects) -> Result<Ticket, LoginError> {
 /// What is guessed at names that nobody has (`known` is false), from where much was guessed already, is told by the
 /// log alone: events are kept for a year, and a stranger must not be able to fill the disk with them. Guesses at an
 /// account are few by themselves, and are always told.
-pub async fn count_failure(cx: &Cx, subjects: &Subjects, entry: Entry, known: bool) -> Result<Option<Duration>, Error> {
+///
+/// What is tried at a known device is its own, and takes nothing away from the tries of the others.
+pub async fn count_failure(
+    cx: &Cx,
+    subjects: &Subjects,
+    device: Option<Device>,
+    entry: Entry,
+    known: bool,
+) -> Result<Option<Duration>, Error> {
     let rules = cx.app.config.throttle;
     let (subjects, now) = (subjects.clone(), cx.now);
     cx.write("login.count_failure", async move |tx| {
@@ -148,11 +183,21 @@ pub async fn count_failure(cx: &Cx, subjects: &Subjects, entry: Entry, known: bo
         for (subject, most) in [(&subjects.address, rules.per_address), (&subjects.network, rules.per_network)] {
             crowded |= store::count(tx, subject, now, forget_before).await? > i64::from(most);
         }
-        // The failures of an account are forgotten by its own success, or after a long quiet; never sooner.
-        let failures = store::count(tx, &subjects.account, now, now - rules.forget_after).await?;
+        let at_device = match &device {
+            Some(device) => device.failed(tx).await?,
+            None => None,
+        };
+        let failures = match at_device {
+            Some(failures) => failures,
+            // The failures of an account are forgotten by its own success, or after a long quiet; never sooner.
+            None => store::count(tx, &subjects.account, now, now - rules.forget_after).await?,
+        };
         let wait = penalty(failures, &rules);
         if wait > Duration::ZERO {
-            store::block(tx, &subjects.account, now + wait).await?;
+            match &device {
+                Some(device) if at_device.is_some() => device.block(tx, now + wait).await?,
+                _ => store::block(tx, &subjects.account, now + wait).await?,
+            }
         }
         if known || !crowded {
             entry.record(tx).await?;
@@ -183,9 +228,34 @@ pub async fn uncount_one(tx: &mut Tx, subject: &str) -> Result<(), Error> {
     store::uncount(tx, subject).await
 }
 
-/// Forgets the failures of an account, by an admin's word: its owner may try again at once.
-pub async fn forgive(tx: &mut Tx, username: &str) -> Result<(), Error> {
+/// Counts an attempt with an invitation, and refuses too many. A name that is taken is told, so that another can be
+/// chosen, and does not spend the link: without a bound, whoever was invited could ask for every name there is.
+pub async fn count_invited(cx: &Cx, link: &Digest) -> Result<(), LinkError> {
+    let rules = cx.app.config.throttle;
+    let (subject, now) = (format!("invite:{link}"), cx.now);
+    let tried = cx
+        .write("login.count_invited", async move |tx| store::count(tx, &subject, now, now - rules.window).await)
+        .await?;
+    if tried > i64::from(rules.signups_per_address) { Err(LinkError::RateLimited(rules.window)) } else { Ok(()) }
+}
+
+/// What was guessed at an account of late, for admins; `None` when nothing was.
+pub async fn guessed(cx: &Cx, username: &str) -> Result<Option<Failures>, Error> {
     let key = crate::accounts::username::lookup_key(username).unwrap_or_default();
+    store::failures(&cx.app.db, &Subjects::account_of(&key)).await
+}
+
+impl Failures {
+    /// Whether the password is refused until it is reset or an admin forgives.
+    pub fn until_reset(&self, now: Time) -> bool {
+        self.blocked_until > now + UNTIL_RESET / 2
+    }
+}
+
+/// Forgets the failures of an account, by an admin's word: its owner may try again at once.
+pub async fn forgive(tx: &mut Tx, account: AccountId, username: &str) -> Result<(), Error> {
+    let key = crate::accounts::username::lookup_key(username).unwrap_or_default();
+    crate::sessions::known::forgive(tx, account).await?;
     store::forget_failures(tx, &Subjects::account_of(&key)).await
 }
 

@@ -4,6 +4,7 @@ use super::{Choice, Notice, PasswordRule, Problems, Shell, When};
 use askama::Template;
 
 /// The page. Posts:
+/// `/account/profile` (`display_name`, `email`, sometimes `confirm`),
 /// `/account/password` (`current`, `password`, `password2`, `end_others`),
 /// `/account/sessions/{id}/end`, `/account/sessions/end-others`, `/account/sessions/end-all`,
 /// `/account/tokens` (`name`, `expires_days`, `scopes` repeated, sometimes `confirm`), `/account/tokens/{id}/revoke`.
@@ -13,6 +14,7 @@ pub struct AccountPage {
     pub shell: Shell,
     pub username: String,
     pub notice: Option<Notice>,
+    pub profile: ProfileForm,
     pub rule: PasswordRule,
     /// About the password form.
     pub problems: Problems,
@@ -29,6 +31,17 @@ impl AccountPage {
     fn has_other_sessions(&self) -> bool {
         self.sessions.iter().any(|session| !session.this)
     }
+}
+
+/// The form of one's own facts, as they are or as last sent.
+pub struct ProfileForm {
+    pub display_name: String,
+    pub email: String,
+    /// Whether the address on record is proven.
+    pub verified: bool,
+    /// The last login is too long ago: a new address also needs the present password, as `confirm`.
+    pub ask_password: bool,
+    pub problems: Problems,
 }
 
 /// One live session.

@@ -4,7 +4,7 @@ use super::{Choice, Notice, PasswordRule, Problems, SessionLine, Shell, When};
 use askama::Template;
 
 /// `/admin/accounts` (GET `q`). Posts a new account to the same address:
-/// `username`, `password`, `role` (`user`, `admin`), `must_change`, `buckets` repeated.
+/// `username`, `password`, `role` (`user`, `admin`), `must_change`, `buckets` repeated, sometimes `own_password`.
 #[derive(Template)]
 #[template(path = "admin_accounts.html")]
 pub struct AccountsPage {
@@ -18,6 +18,19 @@ pub struct AccountsPage {
     pub first: Option<String>,
     pub form: NewAccountForm,
     pub rule: PasswordRule,
+}
+
+/// Asked in place of a sensitive act whose asker logged in a while ago. Posts the same fields to the same address, with
+/// `own_password`.
+#[derive(Template)]
+#[template(path = "admin_confirm.html")]
+pub struct ConfirmPage {
+    pub shell: Shell,
+    pub username: String,
+    pub action: String,
+    /// What the form held that is no secret.
+    pub fields: Vec<(String, String)>,
+    pub problems: Problems,
 }
 
 /// One account in the list.
@@ -40,12 +53,14 @@ pub struct NewAccountForm {
     pub admin: bool,
     pub must_change: bool,
     pub buckets: Vec<Choice>,
+    /// The last login is a while ago: the form also asks for the admin's own password, for what needs it.
+    pub ask_password: bool,
     pub problems: Problems,
 }
 
 /// `/admin/accounts/{id}`. Posts:
 /// the same address (`role`, `disabled`, `groups` repeated, `buckets` repeated),
-/// `…/end-sessions`, `…/sessions/{session}/end`, `…/reset-link`, `…/delete` (`confirm` = the username).
+/// `…/end-sessions`, `…/sessions/{session}/end`, `…/reset-link`, `…/forgive`, `…/delete` (`confirm` = the username).
 #[derive(Template)]
 #[template(path = "admin_account.html")]
 pub struct AccountEditPage {
@@ -64,10 +79,20 @@ pub struct AccountEditPage {
     /// About the edit form; about `confirm` of the delete form.
     pub problems: Problems,
     pub sessions: Vec<SessionLine>,
+    /// Wrong passwords of late.
+    pub guesses: Option<Guesses>,
     /// A reset link made just now: shown on this page only.
     pub reset_link: Option<NewLink>,
     /// The admin's own account: a warning stands beside what would lock them out.
     pub own: bool,
+}
+
+/// Wrong passwords that were tried at an account.
+pub struct Guesses {
+    pub count: i64,
+    pub last: When,
+    /// Until when its password is refused, in words, if it is.
+    pub refused: Option<String>,
 }
 
 /// A single-use link to pass on now.
@@ -120,7 +145,7 @@ pub struct Member {
     pub username: String,
 }
 
-/// `/admin/invites`. Posts: the same address makes a link (`groups`, `buckets` repeated, where offered);
+/// `/admin/invites`. Posts: the same address makes a link (`note`, and `groups`, `buckets` repeated, where offered);
 /// `…/{id}/revoke`.
 #[derive(Template)]
 #[template(path = "admin_invites.html")]
@@ -139,9 +164,14 @@ pub struct InvitesPage {
 /// One invite in the list. Its link is not kept, so it cannot be shown again.
 pub struct InviteLine {
     pub id: String,
+    /// Whom it is for, in its maker's words.
+    pub note: String,
     pub made_by: String,
     pub created: When,
     pub state: InviteState,
+    /// What its account gets.
+    pub groups: Vec<String>,
+    pub buckets: Vec<String>,
 }
 
 /// What became of an invite.

@@ -24,10 +24,10 @@ mod samples;
 #[cfg(test)]
 mod tests;
 
-pub use account::{AccountPage, NewToken, SessionLine, TokenForm, TokenLine};
+pub use account::{AccountPage, NewToken, ProfileForm, SessionLine, TokenForm, TokenLine};
 pub use admin::{
-    AccountEditPage, AccountLine, AccountsPage, AuditLine, AuditPage, AuditResult, GroupLine, GroupPage, GroupsPage,
-    InviteLine, InviteState, InvitesPage, Member, NewAccountForm, NewLink,
+    AccountEditPage, AccountLine, AccountsPage, AuditLine, AuditPage, AuditResult, ConfirmPage, GroupLine, GroupPage,
+    GroupsPage, Guesses, InviteLine, InviteState, InvitesPage, Member, NewAccountForm, NewLink,
 };
 /// What `render` comes from, and how it fails: only when writing to the string does.
 pub use askama::{Error as RenderError, Template};

@@ -198,6 +198,13 @@ fn account() -> Vec<Sample> {
         shell: admin_at(Nav::Account),
         username: "alice".to_owned(),
         notice: None,
+        profile: ProfileForm {
+            display_name: HOSTILE.to_owned(),
+            email: "alice@example.org".to_owned(),
+            verified: false,
+            ask_password: true,
+            problems: Problems::one("confirm", "Enter your password once more for this."),
+        },
         rule: RULE,
         problems: Problems::default(),
         sessions: sessions(),
@@ -417,6 +424,7 @@ fn admin() -> Vec<Sample> {
             admin: problems,
             must_change: true,
             buckets: if problems { Vec::new() } else { buckets() },
+            ask_password: problems,
             problems: if problems { Problems::one("username", "That name is taken.") } else { Problems::default() },
         },
         rule: RULE,
@@ -435,6 +443,11 @@ fn admin() -> Vec<Sample> {
         buckets: buckets(),
         problems: if own { Problems::one("confirm", "Type the username exactly.") } else { Problems::default() },
         sessions: if own { sessions() } else { Vec::new() },
+        guesses: own.then(|| Guesses {
+            count: 7,
+            last: when("2 minutes ago"),
+            refused: Some("until Nov 23, 2026, 09:30 UTC".to_owned()),
+        }),
         reset_link: (!own).then(|| NewLink {
             url: "http://localhost:8080/reset/usl_abcdefghijklmnopqrstuvwxyz".to_owned(),
             expires: when("in an hour"),
@@ -466,8 +479,15 @@ fn admin() -> Vec<Sample> {
         problems: Problems::one("username", "There is no such account."),
     };
     let member = |name: &str| Member { id: "0193-m".to_owned(), username: name.to_owned() };
-    let invite =
-        |state| InviteLine { id: "0193-i".to_owned(), made_by: HOSTILE.to_owned(), created: when("yesterday"), state };
+    let invite = |state| InviteLine {
+        id: "0193-i".to_owned(),
+        note: HOSTILE.to_owned(),
+        made_by: HOSTILE.to_owned(),
+        created: when("yesterday"),
+        state,
+        groups: words(&["Family"]),
+        buckets: words(&["Films", "Music"]),
+    };
     let invites = |lines, new_link| InvitesPage {
         shell: admin_at(Nav::Admin),
         notice: None,
@@ -513,6 +533,16 @@ fn admin() -> Vec<Sample> {
             ),
         ),
         sample("admin_accounts_none", &accounts(Vec::new(), true)),
+        sample(
+            "admin_confirm",
+            &ConfirmPage {
+                shell: admin_at(Nav::Admin),
+                username: HOSTILE.to_owned(),
+                action: "/admin/accounts/0193-b/delete".to_owned(),
+                fields: vec![("confirm".to_owned(), HOSTILE.to_owned()), ("role".to_owned(), "admin".to_owned())],
+                problems: Problems::one("own_password", "That is not your present password."),
+            },
+        ),
         sample("admin_account", &edit(false)),
         sample("admin_account_own", &edit(true)),
         sample("admin_groups", &groups(vec![group_line("Family"), group_line(HOSTILE)])),

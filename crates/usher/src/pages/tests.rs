@@ -224,7 +224,7 @@ fn fields_of(name: &str, form: &str) -> Vec<String> {
 /// Handlers, browser tests and password managers rely on these names.
 #[test]
 fn forms_send_the_fields_that_were_promised() {
-    let table: [(&str, &str, &[&str]); 26] = [
+    let table: [(&str, &str, &[&str]); 28] = [
         ("signed_header", "secret-form", &["secret"]),
         ("signed_header_set", "secret-form", &["secret", "confirm"]),
         ("signed_header_set", "remove-secret-form", &["confirm"]),
@@ -241,6 +241,7 @@ fn forms_send_the_fields_that_were_promised() {
         ("logout", "logout-form", &[]),
         ("logout", "header-logout-form", &[]),
         ("account", "password-form", &["current", "password", "password2", "end_others"]),
+        ("account", "profile-form", &["display_name", "email", "confirm"]),
         ("account", "end-others-form", &[]),
         ("account", "token-form", &["name", "expires_days", "scopes", "scopes"]),
         ("folder", "search-form", &["q"]),
@@ -253,7 +254,8 @@ fn forms_send_the_fields_that_were_promised() {
         ("admin_account", "delete-form", &["confirm"]),
         ("admin_group", "add-member-form", &["username"]),
         ("admin_group", "delete-form", &["confirm"]),
-        ("admin_invites", "invite-form", &["groups", "buckets", "buckets", "buckets", "buckets"]),
+        ("admin_invites", "invite-form", &["note", "groups", "buckets", "buckets", "buckets", "buckets"]),
+        ("admin_confirm", "confirm-form", &["confirm", "role", "own_password"]),
         ("admin_audit", "filter-form", &["event", "account", "since"]),
     ];
     for (page, form, fields) in table {

@@ -26,7 +26,8 @@ const PER_SHARD: usize = 32_768;
 const TOMBSTONE: Duration = Duration::from_secs(600);
 /// How often a row is read for one request, when it changes under the reading, before the request is refused.
 const READS: usize = 16;
-/// A use is written down when the one on record is older than this.
+/// A use is written down when the one on record is older than this. What is younger only memory knows, so whoever
+/// judges a row asks memory too.
 const USE_GRAIN: i64 = 60_000;
 
 /// A live session, as small as admission allows.
@@ -187,6 +188,10 @@ impl Sessions {
             Some(Slot::Floor(floor)) if live.ver < *floor => return Brought::Stale,
             _ => {}
         }
+        // The row does not know yet of uses that wait to be written down.
+        if let Some(used) = self.noted(live.id) {
+            live.last_used.fetch_max(used.0, Ordering::Relaxed);
+        }
         // Looked at under the lock: what was forgotten since our read began may have been the end of this very session.
         if self.epoch.load(Ordering::Acquire) != epoch {
             return Brought::Stale;
@@ -203,8 +208,11 @@ impl Sessions {
     fn shed(&self, shard: &mut Shard) {
         let mut keep = false;
         shard.slots.retain(|_, slot| match slot {
-            Slot::Live(_) => {
+            Slot::Live(live) => {
                 keep = !keep;
+                if !keep {
+                    self.let_go(live);
+                }
                 keep
             }
             Slot::Floor(_) => false,
@@ -234,17 +242,46 @@ impl Sessions {
         }
     }
 
-    /// The uses that are not written down yet.
-    pub fn take_uses(&self) -> Vec<(SessionId, Time)> {
-        self.uses.lock().unwrap_or_else(PoisonError::into_inner).drain().collect()
+    /// The last use of a session that memory knows of. A row may lag behind it; what ends a session for idleness asks.
+    pub fn last_used(&self, id: SessionId) -> Option<Time> {
+        self.remembered(id).map(|live| live.last_used()).max(self.noted(id))
     }
 
-    /// Gives back uses whose write failed.
-    pub fn put_back_uses(&self, uses: Vec<(SessionId, Time)>) {
+    fn noted(&self, id: SessionId) -> Option<Time> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied()
+    }
+
+    /// Keeps the last use of a session that memory forgets, which may be too young to be written down yet.
+    fn let_go(&self, live: &Live) {
+        if live.last_used.load(Ordering::Relaxed) > live.written.load(Ordering::Relaxed) {
+            self.uses.lock().unwrap_or_else(PoisonError::into_inner).insert(live.id, live.last_used());
+        }
+    }
+
+    /// The uses that are not written down yet. They stay noted until [`Sessions::wrote_uses`].
+    pub fn uses_to_write(&self) -> Vec<(SessionId, Time)> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(id, at)| (*id, *at)).collect()
+    }
+
+    /// Notes every use that only memory knows, however young: for the end of the process.
+    pub fn note_every_use(&self) {
+        for shard in &self.shards {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            shard.slots.values().for_each(|slot| {
+                if let Slot::Live(live) = slot {
+                    self.let_go(live);
+                }
+            });
+        }
+    }
+
+    /// Forgets uses that are in the rows by now; of a session that was used again meanwhile, the later use stays.
+    pub fn wrote_uses(&self, uses: &[(SessionId, Time)]) {
         let mut held = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
         for (id, at) in uses {
-            let latest = held.entry(id).or_insert(at);
-            *latest = (*latest).max(at);
+            if held.get(id) == Some(at) {
+                held.remove(id);
+            }
         }
     }
 
@@ -273,7 +310,9 @@ impl Sessions {
             Some(Slot::Live(live)) if live.ver >= number => {}
             Some(Slot::Floor(floor)) if *floor >= number => {}
             _ => {
-                shard.slots.insert(id, Slot::Floor(number));
+                if let Some(Slot::Live(before)) = shard.slots.insert(id, Slot::Floor(number)) {
+                    self.let_go(&before);
+                }
             }
         }
         None
@@ -283,7 +322,12 @@ impl Sessions {
     pub fn forget_all(&self) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
         for shard in &self.shards {
-            *shard.write().unwrap_or_else(PoisonError::into_inner) = Shard::default();
+            let before = std::mem::take(&mut *shard.write().unwrap_or_else(PoisonError::into_inner));
+            before.slots.values().for_each(|slot| {
+                if let Slot::Live(live) = slot {
+                    self.let_go(live);
+                }
+            });
         }
     }
 
@@ -327,20 +371,24 @@ mod tests {
     use crate::secret::Rng;
 
     fn live(rng: &Rng, ver: i64) -> Live {
-        Live::from_row(LiveRow {
-            id: SessionId::new(Time(1_000), rng),
-            account: AccountId::new(Time(1_000), rng),
+        Live::from_row(LiveRow { ver, ..row_of(SessionId::new(Time(1_000), rng)) })
+    }
+
+    fn row_of(id: SessionId) -> LiveRow {
+        LiveRow {
+            id,
+            account: AccountId::new(Time(1_000), &Rng::seeded(9)),
             kind: Kind::Browser,
             amr: "pwd".to_owned(),
             secret: Digest::of(b"secret"),
-            ver,
+            ver: 1,
             auth_at: Time(1_000),
             last_used_at: Time(1_000),
             idle_for: Duration::from_secs(60),
             expires_at: Time(10_000_000),
             grant: 7,
             created_at: Time(1_000),
-        })
+        }
     }
 
     fn change(topic: &str, id: SessionId, body: &str) -> Change {
@@ -401,10 +449,44 @@ mod tests {
         let sessions = Sessions::default();
         let live = live(&Rng::seeded(1), 1);
         sessions.used(&live, Time(30_000));
-        assert!(sessions.take_uses().is_empty());
+        assert!(sessions.uses_to_write().is_empty());
         sessions.used(&live, Time(61_000));
         sessions.used(&live, Time(62_000));
-        assert_eq!(sessions.take_uses(), vec![(live.id, Time(61_000))]);
+        assert_eq!(sessions.uses_to_write(), vec![(live.id, Time(61_000))]);
         assert_eq!(live.last_used(), Time(62_000));
+    }
+
+    #[test]
+    fn a_use_too_young_to_be_written_down_outlives_what_memory_forgets() {
+        let rng = Rng::seeded(1);
+        let row = live(&rng, 1);
+        let id = row.id;
+        let again = || Live::from_row(LiveRow { ver: 2, ..row_of(id) });
+
+        let sessions = Sessions::default();
+        assert!(matches!(sessions.bring(row, 0), Brought::Live(_)));
+        let known = sessions.remembered(id);
+        assert!(known.is_some_and(|live| {
+            sessions.used(&live, Time(30_000));
+            true
+        }));
+        sessions.apply(&change(RENEWED, id, "2"));
+        assert!(matches!(sessions.bring(again(), 0), Brought::Live(live) if live.last_used() == Time(30_000)));
+        sessions.forget_all();
+        assert_eq!(sessions.last_used(id), Some(Time(30_000)));
+        assert!(matches!(sessions.bring(again(), 1), Brought::Live(live) if live.last_used() == Time(30_000)));
+    }
+
+    #[test]
+    fn a_use_stays_noted_until_the_latest_one_is_written() {
+        let sessions = Sessions::default();
+        let live = live(&Rng::seeded(1), 1);
+        sessions.used(&live, Time(61_000));
+        let uses = sessions.uses_to_write();
+        sessions.used(&live, Time(130_000));
+        sessions.wrote_uses(&uses);
+        assert_eq!(sessions.last_used(live.id), Some(Time(130_000)));
+        sessions.wrote_uses(&sessions.uses_to_write());
+        assert_eq!(sessions.last_used(live.id), None);
     }
 }

@@ -8,12 +8,13 @@
 //! absolute end; to accept a session's id as proof of anything.
 //!
 //! `hot.rs` is the copy in memory, `cookie.rs` and `refresh.rs` are the two secrets a browser or an app
-//! holds, `data.rs` is what an application keeps with a session.
+//! holds, `data.rs` is what an application keeps with a session, `known.rs` the browsers that strangers' guesses do not slow.
 
 pub mod api;
 pub mod cookie;
 pub mod data;
 pub mod hot;
+pub mod known;
 pub mod own;
 pub mod proof;
 pub mod refresh;
@@ -21,6 +22,7 @@ mod store;
 
 pub use proof::{Proof, Renewal};
 pub use store::data::STATEMENTS as DATA_STATEMENTS;
+pub use store::known::STATEMENTS as KNOWN_STATEMENTS;
 pub use store::{STATEMENTS, find, list_live};
 
 use crate::audit;
@@ -287,49 +289,65 @@ pub enum Which {
 /// Ends sessions: the one way in which a session ends.
 ///
 /// Idempotent: what is ended already is not ended again and not told again. The caller's write commits
-/// it; before anybody hears of that commit, memory has forgotten the sessions and their transfers stop.
+/// it; before anybody hears of that commit, memory has forgotten the sessions and their transfers stop. When all of an
+/// account's sessions end, its devices are known no more either.
 pub async fn end(tx: &mut Tx, which: Which, reason: EndReason, now: Time) -> Result<Vec<Ended>, Error> {
     let ended = store::end_which(tx, which, reason, now).await?;
     for one in &ended {
         hot::announce_end(tx, one.id, one.grant, now);
+    }
+    match which {
+        Which::All(account) => known::forget_all(tx, account).await?,
+        Which::Everyone => known::forget_everyone(tx).await?,
+        Which::One(_) | Which::OneOf(..) | Which::Others(..) => {}
     }
     Ok(ended)
 }
 
 /// Writes down the last uses that memory has seen. Returns how many rows were touched.
 pub async fn flush_uses(cx: &Cx) -> Result<usize, Error> {
-    let uses = cx.app.sessions.take_uses();
-    let count = uses.len();
+    let uses = cx.app.sessions.uses_to_write();
     for slice in uses.chunks(200) {
-        let slice = slice.to_vec();
-        let written = cx
-            .write("sessions.flush_uses", async move |tx| {
-                for (id, at) in &slice {
-                    store::touch(tx, *id, *at).await?;
-                }
-                Ok(())
-            })
-            .await;
-        if let Err(error) = written {
-            cx.app.sessions.put_back_uses(uses);
-            return Err(error);
-        }
+        let given = slice.to_vec();
+        cx.write("sessions.flush_uses", async move |tx| {
+            for (id, at) in &given {
+                store::touch(tx, *id, *at).await?;
+            }
+            Ok(())
+        })
+        .await?;
+        cx.app.sessions.wrote_uses(slice);
     }
-    Ok(count)
+    Ok(uses.len())
 }
 
+/// Writes down every last use, also those that are too young to be worth it while the process runs.
+pub async fn flush_every_use(cx: &Cx) -> Result<usize, Error> {
+    cx.app.sessions.note_every_use();
+    flush_uses(cx).await
+}
+
+/// How much longer than it may be idle a session's row is left alone: another node may know of a use that it has not
+/// written down yet. Nobody is admitted by such a row.
+const SWEPT_AFTER: Duration = Duration::from_secs(180);
+
 /// Ends sessions whose time is over, so that lists and counts are true. Admission never waits for this:
-/// it judges the times themselves.
+/// it judges the times themselves. A row may lag behind its session's last use, so memory is asked first, and what it
+/// knows better is written in place of the end.
 pub async fn sweep(cx: &Cx, limit: u32) -> Result<usize, Error> {
-    let now = cx.now;
-    let expired = store::expired(&cx.app.db, limit, now).await?;
+    let (now, idle_since) = (cx.now, cx.now - SWEPT_AFTER);
+    let expired = store::expired(&cx.app.db, limit, now, idle_since).await?;
     if expired.is_empty() {
         return Ok(0);
     }
+    let app = cx.app.clone();
     cx.write("sessions.sweep", async move |tx| {
         let mut count = 0;
         for id in &expired {
-            if let Some(one) = store::end_expired(tx, *id, now).await? {
+            if let Some(used) = app.sessions.last_used(*id) {
+                store::touch(tx, *id, used).await?;
+            }
+            if let Some(one) = store::end_expired(tx, *id, now, idle_since).await? {
                 hot::announce_end(tx, one.id, one.grant, now);
                 count += 1;
             }

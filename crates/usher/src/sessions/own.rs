@@ -4,15 +4,14 @@ use super::{EndReason, Ended, Session, Which, store};
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
 use crate::id::AccountId;
+use crate::time::Time;
 use usher_db::Error;
 
 /// The account's sessions that can be used now, last used first, with the uses that only memory knows yet.
 pub async fn list(cx: &Cx, account: AccountId) -> Result<Vec<Session>, Error> {
     let mut sessions = store::list_live(&cx.app.db, account).await?;
     for session in &mut sessions {
-        if let Some(live) = cx.app.sessions.remembered(session.id) {
-            session.last_used_at = session.last_used_at.max(live.last_used());
-        }
+        session.last_used_at = session.last_used_at.max(cx.app.sessions.last_used(session.id).unwrap_or(Time(0)));
     }
     sessions.retain(|session| session.usable(cx.now));
     sessions.sort_by_key(|session| std::cmp::Reverse((session.last_used_at, session.id)));

@@ -247,7 +247,8 @@ async fn rotate(
 ) -> Result<Result<Refreshed, RefreshError>, Error> {
     let (now, id, keys) = (cx.now, presented.session, &cx.app.macs.refresh);
     let grace = cx.app.config.sessions.refresh_grace;
-    let Some(state) = store::refresh_state(tx, id).await? else { return Ok(Err(RefreshError::Unknown)) };
+    let used = cx.app.sessions.last_used(id);
+    let Some(state) = store::refresh_state(tx, id, used).await? else { return Ok(Err(RefreshError::Unknown)) };
     if now >= state.usable_until {
         super::end(tx, Which::One(id), EndReason::Expired, now).await?;
         return Ok(Err(RefreshError::Unknown));

@@ -1,6 +1,7 @@
 //! The statements of sessions.
 
 pub mod data;
+pub mod known;
 
 use super::{EndReason, Ended, Kind, NewSession, Session, State, Which};
 use crate::id::{AccountId, SessionId};
@@ -34,10 +35,10 @@ statements! {
     END_SOME: Write = "UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE id IN (SELECT id FROM sessions \
         WHERE ended_at IS NULL LIMIT $3) RETURNING id, account_id, grant_id";
     // Visits every live session, so it runs apart from writes; the update judges again what was used meanwhile.
-    EXPIRED: Scan = "SELECT id FROM sessions WHERE ended_at IS NULL AND (expires_at <= $1 OR last_used_at + idle_for <= $1) \
+    EXPIRED: Scan = "SELECT id FROM sessions WHERE ended_at IS NULL AND (expires_at <= $1 OR last_used_at + idle_for <= $3) \
         LIMIT $2";
     END_EXPIRED: Write = "UPDATE sessions SET ended_at = $2, end_reason = 'expired' WHERE id = $1 AND ended_at IS NULL \
-        AND (expires_at <= $2 OR last_used_at + idle_for <= $2) RETURNING id, account_id, grant_id";
+        AND (expires_at <= $2 OR last_used_at + idle_for <= $3) RETURNING id, account_id, grant_id";
     FORGET: Write = "DELETE FROM sessions WHERE id IN (SELECT s.id FROM sessions s WHERE s.ended_at < $1 AND NOT EXISTS \
         (SELECT 1 FROM session_data d WHERE d.session_id = s.id) LIMIT $2)";
     // Never backwards: a late flush does not shorten what a newer one extended.
@@ -213,12 +214,17 @@ pub(super) async fn end_some(tx: &mut Tx, reason: EndReason, limit: u32, now: Ti
     tx.all(&END_SOME, args![now, reason.word(), limit]).await?.iter().map(ended).collect()
 }
 
-pub(super) async fn expired(db: &Db, limit: u32, now: Time) -> Result<Vec<SessionId>, Error> {
-    db.all(&EXPIRED, args![now, limit]).await?.iter().map(|row| row.get(0)).collect()
+pub(super) async fn expired(db: &Db, limit: u32, now: Time, idle_since: Time) -> Result<Vec<SessionId>, Error> {
+    db.all(&EXPIRED, args![now, limit, idle_since]).await?.iter().map(|row| row.get(0)).collect()
 }
 
-pub(super) async fn end_expired(tx: &mut Tx, id: SessionId, now: Time) -> Result<Option<Ended>, Error> {
-    tx.one(&END_EXPIRED, args![id, now]).await?.as_ref().map(ended).transpose()
+pub(super) async fn end_expired(
+    tx: &mut Tx,
+    id: SessionId,
+    now: Time,
+    idle_since: Time,
+) -> Result<Option<Ended>, Error> {
+    tx.one(&END_EXPIRED, args![id, now, idle_since]).await?.as_ref().map(ended).transpose()
 }
 
 /// Removes sessions that ended before `before` and keep no data.
@@ -260,9 +266,15 @@ pub struct RefreshState {
     pub fixed: bool,
 }
 
-pub(super) async fn refresh_state(tx: &mut Tx, id: SessionId) -> Result<Option<RefreshState>, Error> {
+/// Where the refresh token of a live session stands. `used` is the last use that memory knows of: the row may lag.
+pub(super) async fn refresh_state(
+    tx: &mut Tx,
+    id: SessionId,
+    used: Option<Time>,
+) -> Result<Option<RefreshState>, Error> {
     let Some(row) = tx.one(&REFRESH_STATE, args![id]).await? else { return Ok(None) };
-    let idle_end = row.get::<Time>(5)? + length(&row, 6)?;
+    let used = used.max(Some(row.get::<Time>(5)?)).unwrap_or(Time(0));
+    let idle_end = used + length(&row, 6)?;
     Ok(Some(RefreshState {
         account: row.get(0)?,
         generation: row.get(1)?,

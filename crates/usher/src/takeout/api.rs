@@ -140,7 +140,8 @@ pub async fn log_in_by_form(cx: &Cx, fields: &[(String, String)]) -> Response {
         Ok(logged_in) => {
             let session = logged_in.session;
             let value = cookie::mint(&cx.app.macs.cookie, session.id, &session.secret);
-            with_cookies(onward("/"), [cookies::set_session(cx, &value, session.absolute)])
+            let known = logged_in.device.and_then(|device| cookies::set_device(cx, &device));
+            with_cookies(onward("/"), [cookies::set_session(cx, &value, session.absolute), known])
         }
         Err(error) => Line::from(error).into_response(),
     }

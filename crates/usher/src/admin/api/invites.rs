@@ -1,11 +1,12 @@
 //! Invitations: list, make, withdraw.
 
-use super::{Closed, SingleUseLink, Unread, plain};
+use super::{Closed, SingleUseLink, Unread, buckets, groups, plain};
+use crate::accounts::Buckets;
 use crate::admin;
 use crate::http::extract::{Admin, Id, Json};
 use crate::http::failure::{Failure, Problem};
 use crate::id::LinkId;
-use crate::login::links::{self, Fate, Invite as Row};
+use crate::login::links::{self, Fate, Gifts, Invite as Row};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,10 @@ pub struct Invite {
     /// When it was used or withdrawn.
     #[schema(format = DateTime)]
     pub ended_at: Option<String>,
+    /// The names of the groups that its account gets.
+    pub groups: Vec<String>,
+    /// The buckets that its account gets, `all` for every one.
+    pub buckets: Vec<String>,
 }
 
 impl From<Row> for Invite {
@@ -53,6 +58,8 @@ impl From<Row> for Invite {
             expires_at: row.expires_at.rfc3339(),
             used_by: used_by.map(|id| id.to_string()),
             ended_at: ended_at.map(|at| at.rfc3339()),
+            groups: row.groups.into_iter().map(|(_, name)| name).collect(),
+            buckets: row.buckets.names(),
         }
     }
 }
@@ -79,6 +86,12 @@ pub struct NewInvite {
     /// Whom it is for, as a note to oneself.
     #[serde(default)]
     pub note: String,
+    /// The names of the groups that the new account gets.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// The buckets that the new account gets by name, `all` for every one. None, unless given.
+    #[serde(default)]
+    pub buckets: Vec<String>,
 }
 
 /// Make an invitation: a link that makes one account.
@@ -90,8 +103,10 @@ pub async fn create(
     Admin(cx): Admin,
     body: Option<Json<NewInvite>>,
 ) -> Result<(StatusCode, axum::Json<SingleUseLink>), Failure> {
-    let note = body.map(|Json(body)| plain(&body.note, 200)).unwrap_or_default();
-    let made = admin::make_invite(&cx, &note).await?;
+    let body = body.map(|Json(body)| body).unwrap_or_default();
+    let gifts =
+        Gifts { groups: groups(&cx, &body.groups).await?, buckets: buckets(&cx, body.buckets, &Buckets::None)? };
+    let made = admin::make_invite(&cx, &plain(&body.note, 200), gifts).await?;
     Ok((StatusCode::CREATED, axum::Json(SingleUseLink::of(&cx, &made))))
 }
 

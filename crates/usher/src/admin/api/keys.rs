@@ -1,6 +1,7 @@
 //! Signing keys: which there are, and rotating them.
 
 use super::{Closed, Unread};
+use crate::admin::{self, RotationError};
 use crate::cx::Cx;
 use crate::http::extract::{Admin, Json};
 use crate::http::failure::{Failure, Problem};
@@ -77,13 +78,14 @@ pub struct Rotation {
     Unread, Closed))]
 pub async fn rotate(Admin(cx): Admin, body: Option<Json<Rotation>>) -> Result<axum::Json<Keys>, Failure> {
     let now = body.is_some_and(|Json(body)| body.now);
-    match live::rotate(&cx, now).await {
-        Ok(_) => Ok(axum::Json(keys(&cx))),
-        Err(KeysError::TooSoon(soon)) => Err(Failure::new(
+    match admin::rotate_keys(&cx, now).await {
+        Ok(()) => Ok(axum::Json(keys(&cx))),
+        Err(RotationError::Admin(error)) => Err(error.into()),
+        Err(RotationError::Keys(KeysError::TooSoon(soon))) => Err(Failure::new(
             StatusCode::CONFLICT,
             "rotation_too_soon",
             format!("The next key is not known everywhere before {}. Send `now` to rotate anyway.", soon.ready_at),
         )),
-        Err(error) => Err(error.into()),
+        Err(RotationError::Keys(error)) => Err(error.into()),
     }
 }

@@ -7,13 +7,15 @@ pub mod keys;
 pub mod users;
 
 use super::AdminError;
-use crate::accounts::Buckets;
+use crate::accounts::{self, Buckets};
 use crate::cx::Cx;
 use crate::http::failure::{Failure, Problem};
+use crate::id::GroupId;
 use crate::login::LoginError;
 use crate::login::links::MadeLink;
 use http::StatusCode;
 use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeSet;
 
 /// The longest page of a list.
 const LONGEST_PAGE: u32 = 200;
@@ -21,7 +23,7 @@ const LONGEST_PAGE: u32 = 200;
 /// What every route here may refuse.
 #[derive(utoipa::IntoResponses)]
 pub enum Closed {
-    /// No credential, or one that is not valid any more
+    /// No credential, or one that is not valid any more, or its last proof is too old for this (`reauthentication_required`)
     #[response(status = 401, content_type = "application/problem+json")]
     Unauthenticated(Problem),
     /// The caller is no admin, or the request came from another site
@@ -63,6 +65,12 @@ impl From<AdminError> for Failure {
             }
             AdminError::GroupNameTaken => conflict("name_taken", "Another group has this name."),
             AdminError::Weak(weaknesses) => Failure::weak(weaknesses.iter().map(ToString::to_string).collect()),
+            AdminError::ProofRequired => Failure::new(
+                StatusCode::UNAUTHORIZED,
+                "reauthentication_required",
+                "Your last login is too long ago for this. Send your password to `/api/v1/me/reauthenticate`, then send \
+                 this again.",
+            ),
             AdminError::Disabled => conflict("disabled", "This account is disabled. Enable it first."),
             AdminError::SignupOff => conflict(
                 "signup_off",
@@ -107,6 +115,17 @@ fn buckets(cx: &Cx, names: Vec<String>, held: &Buckets) -> Result<Buckets, Failu
         None => Ok(wanted),
         Some(name) => Err(Failure::invalid(format!("There is no bucket named `{name}`."))),
     }
+}
+
+/// The groups of these names, each of which must exist.
+async fn groups(cx: &Cx, names: &[String]) -> Result<BTreeSet<GroupId>, Failure> {
+    let mut found = BTreeSet::new();
+    for name in names {
+        let group = accounts::groups::find_by_name(&cx.app.db, name).await?;
+        let group = group.ok_or_else(|| Failure::invalid(format!("There is no group named `{name}`.")))?;
+        found.insert(group.id);
+    }
+    Ok(found)
 }
 
 /// A field that may be absent, `null`, or a value: three different things.

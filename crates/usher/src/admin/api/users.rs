@@ -1,6 +1,6 @@
 //! Accounts: list, make, change, remove; their sessions and reset links.
 
-use super::{Closed, SingleUseLink, Unread, buckets, given, page};
+use super::{Closed, SingleUseLink, Unread, buckets, given, groups, page};
 use crate::accounts::profile::DisplayName;
 use crate::accounts::username::Username;
 use crate::accounts::{self, Buckets, Role, Standing};
@@ -8,14 +8,13 @@ use crate::admin::{self, Change, Details};
 use crate::cx::Cx;
 use crate::http::extract::{Admin, Id, Json, Query};
 use crate::http::failure::{Failure, Problem};
-use crate::id::{AccountId, GroupId, SessionId};
+use crate::id::{AccountId, SessionId};
 use crate::sessions::{self, Session};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::LOCATION;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
 /// An account, as an admin sees it.
@@ -181,17 +180,6 @@ fn display_name(text: Option<String>) -> Result<Option<DisplayName>, Failure> {
     }
 }
 
-/// The groups of these names, each of which must exist.
-async fn groups(cx: &Cx, names: &[String]) -> Result<BTreeSet<GroupId>, Failure> {
-    let mut found = BTreeSet::new();
-    for name in names {
-        let group = accounts::groups::find_by_name(&cx.app.db, name).await?;
-        let group = group.ok_or_else(|| Failure::invalid(format!("There is no group named `{name}`.")))?;
-        found.insert(group.id);
-    }
-    Ok(found)
-}
-
 async fn load(cx: &Cx, id: AccountId) -> Result<User, Failure> {
     admin::find(&cx.app.db, id).await?.map(User::from).ok_or_else(Failure::not_found)
 }
@@ -286,6 +274,16 @@ pub async fn reset_link(
     Ok((StatusCode::CREATED, axum::Json(SingleUseLink::of(&cx, &made))))
 }
 
+/// Forget the wrong passwords that were tried at an account, so that its owner may log in again at once.
+#[utoipa::path(post, path = "/api/v1/users/{id}/forgive", tag = "admin", params(("id" = String, Path, description = "The account's id")), responses(
+    (status = 204, description = "They are forgotten, or there were none"),
+    (status = 404, description = "There is no such account", body = Problem, content_type = "application/problem+json"),
+    Closed))]
+pub async fn forgive(Admin(cx): Admin, Id(id): Id<AccountId>) -> Result<StatusCode, Failure> {
+    admin::forgive(&cx, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// How many sessions were ended.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct EndedSessions {
@@ -360,9 +358,8 @@ pub async fn list_sessions(Admin(cx): Admin, Id(id): Id<AccountId>) -> Result<ax
     if accounts::find(&cx.app.db, id).await?.is_none() {
         return Err(Failure::not_found());
     }
-    let live = sessions::list_live(&cx.app.db, id).await?;
-    let usable = live.into_iter().filter(|session| session.usable(cx.now));
-    Ok(axum::Json(UserSessions { sessions: usable.map(UserSession::from).collect() }))
+    let live = sessions::own::list(&cx, id).await?;
+    Ok(axum::Json(UserSessions { sessions: live.into_iter().map(UserSession::from).collect() }))
 }
 
 /// End anybody's session. Idempotent.

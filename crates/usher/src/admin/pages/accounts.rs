@@ -1,6 +1,7 @@
 //! Accounts: the list with its form for a new one, and the page of one account.
 
-use super::{Done, bucket_choices, bucket_words, buckets, link, sentence};
+use super::asked::{self, Asked};
+use super::{Done, MOST_GROUPS, bucket_choices, bucket_words, buckets, link, sentence};
 use crate::accounts::username::Username;
 use crate::accounts::{Buckets, Role, Standing, groups as group_rules};
 use crate::admin::{self, AdminError, Change, Details};
@@ -10,9 +11,10 @@ use crate::http::failure::Failure;
 use crate::http::page::{onward, password_rule, shell, show, when};
 use crate::id::{AccountId, GroupId, SessionId};
 use crate::login::links::MadeLink;
+use crate::login::{again, throttle};
 use crate::pages::{
-    AccountEditPage, AccountLine, AccountsPage, Choice, Nav, NewAccountForm, Notice, Problem, Problems, SessionLine,
-    href,
+    AccountEditPage, AccountLine, AccountsPage, Choice, Guesses, Nav, NewAccountForm, Notice, Problem, Problems,
+    SessionLine, href,
 };
 use crate::sessions;
 use axum::extract::Path;
@@ -24,8 +26,6 @@ use zeroize::Zeroizing;
 
 /// Accounts on one page.
 const LINES: u32 = 50;
-/// Groups that a form offers at most.
-const MOST_GROUPS: u32 = 1_000;
 
 /// Which accounts to show.
 #[derive(Deserialize)]
@@ -44,6 +44,7 @@ pub async fn list(AdminPage(cx): AdminPage, Query(query): Query<ListQuery>) -> R
         admin: false,
         must_change: true,
         buckets: bucket_choices(&cx, &Buckets::None),
+        ask_password: !again::is_fresh(&cx),
         problems: Problems::default(),
     };
     list_page(&cx, StatusCode::OK, query, form).await
@@ -89,6 +90,24 @@ pub async fn create(AdminPage(cx): AdminPage, form: Pairs) -> Result<Response, F
     let role = role(&form)?;
     let wanted = buckets(&cx, form.all("buckets"), &Buckets::None)?;
     let must_change = form.first("must_change") == "yes";
+    let again = NewAccountForm {
+        username: form.first("username").to_owned(),
+        admin: role == Role::Admin,
+        must_change,
+        buckets: bucket_choices(&cx, &wanted),
+        ask_password: !again::is_fresh(&cx),
+        problems: Problems::default(),
+    };
+    let all = ListQuery { q: String::new(), after: None, done: String::new() };
+    // A first password is never written into a page, so this form asks for the admin's own beside it.
+    let asked = match Asked::of(cx.clone(), &form, "/admin/accounts").await? {
+        Ok(asked) => asked,
+        Err((status, text)) => {
+            let again = NewAccountForm { problems: Problems::one(asked::FIELD, text), ..again };
+            return list_page(&cx, status, all, again).await;
+        }
+    };
+    let cx = asked.cx.clone();
     let problems = match Username::parse(form.first("username")) {
         Err(error) => Problems::one("username", error.to_string()),
         Ok(_) if form.first("password").is_empty() => Problems::one("password", "Enter a first password."),
@@ -103,20 +122,20 @@ pub async fn create(AdminPage(cx): AdminPage, form: Pairs) -> Result<Response, F
                 display_name: None,
             };
             match admin::create(&cx, new).await {
-                Ok(created) => return Ok(onward(&format!("/admin/accounts/{}?done=created", created.id))),
+                Ok(created) => {
+                    return Ok(asked.keep(onward(&format!("/admin/accounts/{}?done=created", created.id))));
+                }
+                Err(AdminError::ProofRequired) => {
+                    Problems::one(asked::FIELD, "Enter your own password for this, and the first one once more.")
+                }
                 Err(error) => problems(error)?,
             }
         }
     };
-    let again = NewAccountForm {
-        username: form.first("username").to_owned(),
-        admin: role == Role::Admin,
-        must_change,
-        buckets: bucket_choices(&cx, &wanted),
-        problems,
-    };
-    let all = ListQuery { q: String::new(), after: None, done: String::new() };
-    list_page(&cx, StatusCode::UNPROCESSABLE_ENTITY, all, again).await
+    let ask_password = !again::is_fresh(&cx);
+    let again = NewAccountForm { ask_password, problems, ..again };
+    let page = list_page(&cx, StatusCode::UNPROCESSABLE_ENTITY, all, again).await?;
+    Ok(asked.keep(page))
 }
 
 fn role(form: &Pairs) -> Result<Role, Failure> {
@@ -161,8 +180,8 @@ async fn edit_page(cx: &Cx, status: StatusCode, id: AccountId, beside: Beside) -
         label: group.name,
     });
     let this = caller(cx)?.session();
-    let live = sessions::list_live(&cx.app.db, id).await?;
-    let live = live.into_iter().filter(|session| session.usable(cx.now)).map(|session| SessionLine {
+    let live = sessions::own::list(cx, id).await?;
+    let live = live.into_iter().map(|session| SessionLine {
         this: this == Some(session.id),
         id: session.id.to_string(),
         label: session.label,
@@ -184,6 +203,7 @@ async fn edit_page(cx: &Cx, status: StatusCode, id: AccountId, beside: Beside) -
         buckets: bucket_choices(cx, &details.buckets),
         problems: beside.problems,
         sessions: live.collect(),
+        guesses: guesses(cx, &account.username).await?,
         reset_link: beside.reset_link.as_ref().map(|made| link(cx, made)),
         own: caller(cx)?.account() == id,
         username: account.username,
@@ -191,23 +211,45 @@ async fn edit_page(cx: &Cx, status: StatusCode, id: AccountId, beside: Beside) -
     Ok(show(status, &page))
 }
 
+/// The wrong passwords that were tried at an account of late, if there were any.
+async fn guesses(cx: &Cx, username: &str) -> Result<Option<Guesses>, Failure> {
+    Ok(throttle::guessed(cx, username).await?.map(|guessed| Guesses {
+        count: guessed.failures,
+        last: when(guessed.last_at, cx.now),
+        refused: (cx.now < guessed.blocked_until).then(|| match guessed.until_reset(cx.now) {
+            true => "until the password is reset, or forgiven here".to_owned(),
+            false => format!("until {}", when(guessed.blocked_until, cx.now).text),
+        }),
+    }))
+}
+
 /// Saves role, standing, groups and buckets, all at once.
 pub async fn save(AdminPage(cx): AdminPage, Id(id): Id<AccountId>, form: Pairs) -> Result<Response, Failure> {
+    match Asked::or_page(cx, &form, &format!("/admin/accounts/{id}")).await? {
+        Ok(asked) => {
+            let saved = save_now(&asked.cx, id, &form).await;
+            asked.answer(&form, saved)
+        }
+        Err(page) => Ok(page),
+    }
+}
+
+async fn save_now(cx: &Cx, id: AccountId, form: &Pairs) -> Result<Response, Failure> {
     let before = admin::find(&cx.app.db, id).await?.ok_or_else(Failure::not_found)?;
     let groups: Result<BTreeSet<GroupId>, _> = form.all("groups").into_iter().map(str::parse).collect();
     let change = Change {
-        role: Some(role(&form)?),
+        role: Some(role(form)?),
         disabled: Some(form.first("disabled") == "yes"),
-        buckets: Some(buckets(&cx, form.all("buckets"), &before.buckets)?),
+        buckets: Some(buckets(cx, form.all("buckets"), &before.buckets)?),
         groups: Some(groups.map_err(|_| Failure::invalid("There is no such group."))?),
         display_name: None,
     };
-    match admin::change(&cx, id, change).await {
+    match admin::change(cx, id, change).await {
         // An admin who is none any more, or is shut out, has no business at that page.
         Ok(()) => Ok(onward(&format!("/admin/accounts/{id}?done=saved"))),
         Err(error) => {
             let problems = Problems::one("", sentence(error)?);
-            edit_page(&cx, StatusCode::CONFLICT, id, Beside { problems, ..Beside::default() }).await
+            edit_page(cx, StatusCode::CONFLICT, id, Beside { problems, ..Beside::default() }).await
         }
     }
 }
@@ -230,28 +272,54 @@ pub async fn end_session(
 }
 
 /// Makes a reset link and shows it, this once.
-pub async fn reset_link(AdminPage(cx): AdminPage, Id(id): Id<AccountId>) -> Result<Response, Failure> {
-    match admin::make_reset_link(&cx, id).await {
-        Ok(made) => edit_page(&cx, StatusCode::OK, id, Beside { reset_link: Some(made), ..Beside::default() }).await,
+pub async fn reset_link(AdminPage(cx): AdminPage, Id(id): Id<AccountId>, form: Pairs) -> Result<Response, Failure> {
+    match Asked::or_page(cx, &form, &format!("/admin/accounts/{id}/reset-link")).await? {
+        Ok(asked) => {
+            let made = reset_link_now(&asked.cx, id).await;
+            asked.answer(&form, made)
+        }
+        Err(page) => Ok(page),
+    }
+}
+
+async fn reset_link_now(cx: &Cx, id: AccountId) -> Result<Response, Failure> {
+    match admin::make_reset_link(cx, id).await {
+        Ok(made) => edit_page(cx, StatusCode::OK, id, Beside { reset_link: Some(made), ..Beside::default() }).await,
         Err(error) => {
             let notice = Some(Notice::failed(sentence(error)?));
-            edit_page(&cx, StatusCode::CONFLICT, id, Beside { notice, ..Beside::default() }).await
+            edit_page(cx, StatusCode::CONFLICT, id, Beside { notice, ..Beside::default() }).await
         }
     }
 }
 
+/// Forgets the wrong passwords that were tried at the account.
+pub async fn forgive(AdminPage(cx): AdminPage, Id(id): Id<AccountId>) -> Result<Response, Failure> {
+    admin::forgive(&cx, id).await?;
+    Ok(onward(&format!("/admin/accounts/{id}?done=forgiven")))
+}
+
 /// Removes the account, when its name was typed to confirm.
 pub async fn delete(AdminPage(cx): AdminPage, Id(id): Id<AccountId>, form: Pairs) -> Result<Response, Failure> {
+    match Asked::or_page(cx, &form, &format!("/admin/accounts/{id}/delete")).await? {
+        Ok(asked) => {
+            let deleted = delete_now(&asked.cx, id, &form).await;
+            asked.answer(&form, deleted)
+        }
+        Err(page) => Ok(page),
+    }
+}
+
+async fn delete_now(cx: &Cx, id: AccountId, form: &Pairs) -> Result<Response, Failure> {
     let account = admin::find(&cx.app.db, id).await?.ok_or_else(Failure::not_found)?.account;
     if form.first("confirm") != account.username {
         let problems = Problems::one("confirm", "Type the username exactly as it stands here.");
-        return edit_page(&cx, StatusCode::UNPROCESSABLE_ENTITY, id, Beside { problems, ..Beside::default() }).await;
+        return edit_page(cx, StatusCode::UNPROCESSABLE_ENTITY, id, Beside { problems, ..Beside::default() }).await;
     }
-    match admin::delete(&cx, id).await {
+    match admin::delete(cx, id).await {
         Ok(()) => Ok(onward("/admin/accounts?done=deleted")),
         Err(error) => {
             let problems = Problems::one("confirm", sentence(error)?);
-            edit_page(&cx, StatusCode::CONFLICT, id, Beside { problems, ..Beside::default() }).await
+            edit_page(cx, StatusCode::CONFLICT, id, Beside { problems, ..Beside::default() }).await
         }
     }
 }

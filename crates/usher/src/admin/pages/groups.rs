@@ -1,5 +1,6 @@
 //! Groups: the list with its form for a new one, and the page of one group.
 
+use super::asked::Asked;
 use super::{Done, bucket_choices, bucket_words, buckets, sentence};
 use crate::accounts::groups::{self as rules, GroupName};
 use crate::accounts::{self, Buckets, username};
@@ -41,16 +42,26 @@ async fn list_page(
 
 /// Makes a group.
 pub async fn create(AdminPage(cx): AdminPage, form: Pairs) -> Result<Response, Failure> {
-    let wanted = buckets(&cx, form.all("buckets"), &Buckets::None)?;
+    match Asked::or_page(cx, &form, "/admin/groups").await? {
+        Ok(asked) => {
+            let made = create_now(&asked.cx, &form).await;
+            asked.answer(&form, made)
+        }
+        Err(page) => Ok(page),
+    }
+}
+
+async fn create_now(cx: &Cx, form: &Pairs) -> Result<Response, Failure> {
+    let wanted = buckets(cx, form.all("buckets"), &Buckets::None)?;
     let problems = match GroupName::parse(form.first("name")) {
         Err(error) => Problems::one("name", error.to_string()),
-        Ok(name) => match admin::groups::create(&cx, name, wanted.clone()).await {
+        Ok(name) => match admin::groups::create(cx, name, wanted.clone()).await {
             Ok(id) => return Ok(onward(&format!("/admin/groups/{id}?done=group-created"))),
             Err(error) => Problems::one("name", sentence(error)?),
         },
     };
     let again = (form.first("name").to_owned(), wanted);
-    list_page(&cx, StatusCode::UNPROCESSABLE_ENTITY, None, again, problems).await
+    list_page(cx, StatusCode::UNPROCESSABLE_ENTITY, None, again, problems).await
 }
 
 /// The page of one group.
@@ -87,18 +98,28 @@ async fn edit_page(
 
 /// Saves a group's name and buckets.
 pub async fn save(AdminPage(cx): AdminPage, Id(id): Id<GroupId>, form: Pairs) -> Result<Response, Failure> {
+    match Asked::or_page(cx, &form, &format!("/admin/groups/{id}")).await? {
+        Ok(asked) => {
+            let saved = save_now(&asked.cx, id, &form).await;
+            asked.answer(&form, saved)
+        }
+        Err(page) => Ok(page),
+    }
+}
+
+async fn save_now(cx: &Cx, id: GroupId, form: &Pairs) -> Result<Response, Failure> {
     let group = rules::find(&cx.app.db, id).await?.ok_or_else(Failure::not_found)?;
     let held = rules::buckets_of(&cx.app.db, &group).await?;
-    let wanted = buckets(&cx, form.all("buckets"), &held)?;
+    let wanted = buckets(cx, form.all("buckets"), &held)?;
     let typed = form.first("name");
     let problems = match GroupName::parse(typed) {
         Err(error) => Problems::one("name", error.to_string()),
-        Ok(name) => match admin::groups::change(&cx, id, Some(name), Some(wanted)).await {
+        Ok(name) => match admin::groups::change(cx, id, Some(name), Some(wanted)).await {
             Ok(()) => return Ok(onward(&format!("/admin/groups/{id}?done=saved"))),
             Err(error) => Problems::one("name", sentence(error)?),
         },
     };
-    edit_page(&cx, StatusCode::UNPROCESSABLE_ENTITY, id, None, Some(typed), problems).await
+    edit_page(cx, StatusCode::UNPROCESSABLE_ENTITY, id, None, Some(typed), problems).await
 }
 
 /// Puts an account into the group, by its name.

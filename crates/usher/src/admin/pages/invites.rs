@@ -1,17 +1,20 @@
 //! Invitations: make one, see what became of the others, withdraw.
 
-use super::{Done, Names, link, sentence};
-use crate::admin;
+use super::asked::Asked;
+use super::{Done, MOST_GROUPS, Names, bucket_choices, bucket_words, buckets, link, sentence};
+use crate::accounts::{Buckets, groups as group_rules};
+use crate::admin::{self, api::plain};
 use crate::config::Signup;
 use crate::cx::Cx;
-use crate::http::extract::{AdminPage, Id, Query};
+use crate::http::extract::{AdminPage, Id, Pairs, Query};
 use crate::http::failure::Failure;
 use crate::http::page::{onward, shell, show, when};
-use crate::id::LinkId;
-use crate::login::links::{self, Fate, Invite, MadeLink};
-use crate::pages::{InviteLine, InviteState, InvitesPage, Nav, Notice};
+use crate::id::{GroupId, LinkId};
+use crate::login::links::{self, Fate, Gifts, Invite, MadeLink};
+use crate::pages::{Choice, InviteLine, InviteState, InvitesPage, Nav, Notice};
 use axum::response::Response;
 use http::StatusCode;
+use std::collections::BTreeSet;
 
 /// Invitations on the page.
 const LINES: u32 = 200;
@@ -35,12 +38,18 @@ async fn page(
     let off = (cx.app.config.accounts.signup == Signup::Off).then(|| {
         "Sign-up is switched off, so an invite cannot be used. Set accounts.signup to invite in usher.toml.".to_owned()
     });
+    let every_group = group_rules::list(&cx.app.db, MOST_GROUPS).await?;
+    let groups = every_group.into_iter().map(|(group, _)| Choice {
+        value: group.id.to_string(),
+        label: group.name,
+        chosen: false,
+    });
     let page = InvitesPage {
         shell: shell(cx, Nav::Admin),
         notice,
         off,
-        groups: Vec::new(),
-        buckets: Vec::new(),
+        groups: groups.collect(),
+        buckets: bucket_choices(cx, &Buckets::None),
         lines,
         new_link: made.map(|made| link(cx, made)),
     };
@@ -64,16 +73,39 @@ async fn line(cx: &Cx, names: &mut Names<'_>, invite: Invite) -> Result<InviteLi
         Some(account) => names.of(account).await?,
         None => "the command line".to_owned(),
     };
-    Ok(InviteLine { id: invite.id.to_string(), made_by, created: when(invite.made_at, cx.now), state })
+    Ok(InviteLine {
+        id: invite.id.to_string(),
+        note: invite.note,
+        made_by,
+        created: when(invite.made_at, cx.now),
+        state,
+        groups: invite.groups.into_iter().map(|(_, name)| name).collect(),
+        buckets: bucket_words(&invite.buckets),
+    })
 }
 
 /// Makes an invitation and shows its link, this once.
-pub async fn create(AdminPage(cx): AdminPage) -> Result<Response, Failure> {
-    match admin::make_invite(&cx, "").await {
-        Ok(made) => page(&cx, StatusCode::OK, None, Some(&made)).await,
+pub async fn create(AdminPage(cx): AdminPage, form: Pairs) -> Result<Response, Failure> {
+    match Asked::or_page(cx, &form, "/admin/invites").await? {
+        Ok(asked) => {
+            let made = create_now(&asked.cx, &form).await;
+            asked.answer(&form, made)
+        }
+        Err(page) => Ok(page),
+    }
+}
+
+async fn create_now(cx: &Cx, form: &Pairs) -> Result<Response, Failure> {
+    let groups: Result<BTreeSet<GroupId>, _> = form.all("groups").into_iter().map(str::parse).collect();
+    let gifts = Gifts {
+        groups: groups.map_err(|_| Failure::invalid("There is no such group."))?,
+        buckets: buckets(cx, form.all("buckets"), &Buckets::None)?,
+    };
+    match admin::make_invite(cx, &plain(form.first("note"), 200), gifts).await {
+        Ok(made) => page(cx, StatusCode::OK, None, Some(&made)).await,
         Err(error) => {
             let notice = Notice::failed(sentence(error)?);
-            page(&cx, StatusCode::CONFLICT, Some(notice), None).await
+            page(cx, StatusCode::CONFLICT, Some(notice), None).await
         }
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! A form that went through is answered by a redirect, whose `done` says in a word what to tell; a form
 //! that did not is shown again with what is wrong. Links with secrets are shown in the answer to the form
-//! that made them, and nowhere else.
+//! that made them, and nowhere else. An act that needs a fresh proof asks for the password in place and goes on.
 
 pub mod accounts;
+mod asked;
 pub mod audit;
 pub mod groups;
 pub mod invites;
@@ -21,6 +22,9 @@ use crate::pages::{Choice, NewLink, Notice};
 use axum::response::Response;
 use hashbrown::HashMap;
 use serde::Deserialize;
+
+/// Groups that a form offers at most.
+const MOST_GROUPS: u32 = 1_000;
 
 /// The beginning of administration.
 pub async fn begin(AdminPage(_): AdminPage) -> Response {
@@ -45,6 +49,7 @@ impl Done {
             "group-deleted" => "The group is gone. Its members stayed.",
             "added" => "Added to the group.",
             "removed" => "Removed from the group.",
+            "forgiven" => "Forgotten. The account can log in again at once.",
             "revoked" => "The invite cannot be used any more.",
             _ => return None,
         };
@@ -96,7 +101,9 @@ fn link(cx: &Cx, made: &MadeLink) -> NewLink {
 /// A refusal as a sentence for the page; what is no refusal goes on as a failure.
 fn sentence(error: AdminError) -> Result<String, Failure> {
     match error {
-        AdminError::Storage(_) | AdminError::NotFound | AdminError::Busy(_) => Err(error.into()),
+        AdminError::Storage(_) | AdminError::NotFound | AdminError::Busy(_) | AdminError::ProofRequired => {
+            Err(error.into())
+        }
         refused => Ok(Failure::from(refused).public),
     }
 }

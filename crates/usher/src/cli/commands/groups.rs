@@ -14,7 +14,8 @@ type Said = Result<Output, CommandError>;
 /// Lines of one list.
 const MOST: u32 = 10_000;
 
-async fn find(cx: &Cx, name: &str) -> Result<Group, CommandError> {
+/// The group of this name, in any spelling.
+pub async fn find(cx: &Cx, name: &str) -> Result<Group, CommandError> {
     groups::find_by_name(&cx.app.db, name).await?.ok_or_else(|| {
         CommandError::new("not_found", format!("there is no group called {}; see `usher group list`", plain(name)))
     })

@@ -98,6 +98,20 @@ commands! {
         /// `user` or `admin`.
         role: String,
     } = "user role",
+    /// Forgets the wrong passwords that were tried at an account.
+    UserForgive {
+        /// Whose.
+        name: String,
+    } = "user forgive",
+    /// Makes a link by which somebody makes an account of their own.
+    UserInvite {
+        /// Groups of the new account.
+        groups: Vec<String>,
+        /// Buckets of the new account; `all` is every bucket.
+        buckets: Vec<String>,
+        /// Whom it is for.
+        note: String,
+    } = "user invite",
     /// Shuts an account out and ends everything it has.
     UserDisable {
         /// Whose.
@@ -269,6 +283,8 @@ pub async fn run(app: &Arc<App>, command: Command) -> Result<Output, CommandErro
             users::password(&cx, &name, password, must_change).await
         }
         Command::UserRole { name, role } => users::role(&cx, &name, &role).await,
+        Command::UserForgive { name } => users::forgive(&cx, &name).await,
+        Command::UserInvite { groups, buckets, note } => users::invite(&cx, groups, buckets, &note).await,
         Command::UserDisable { name } => users::disable(&cx, &name).await,
         Command::UserEnable { name } => users::enable(&cx, &name).await,
         Command::UserDelete { name } => users::delete(&cx, &name).await,

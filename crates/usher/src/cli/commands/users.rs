@@ -8,6 +8,7 @@ use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
 use crate::devices::{self, DecideError};
 use crate::id::SessionId;
+use crate::login::links::Gifts;
 use crate::login::throttle;
 use crate::sessions::{self, EndReason, Which};
 use crate::time::Time;
@@ -148,7 +149,7 @@ pub async fn show(cx: &Cx, name: &str) -> Said {
         accounts::buckets_of(db, &account.id.to_string()).await?.into_iter().collect()
     };
     let groups: Vec<String> = accounts::groups_of(db, account.id).await?.into_iter().map(|group| group.name).collect();
-    let live = sessions::list_live(db, account.id).await?.iter().filter(|session| session.usable(cx.now)).count();
+    let live = sessions::own::list(cx, account.id).await?.len();
     let or_none = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let last = account.last_login_at.map_or_else(|| "never".to_owned(), |at| at.rfc3339());
     let rows = [
@@ -183,7 +184,7 @@ pub async fn password(cx: &Cx, name: &str, password: Password, must_change: bool
             return Ok(Err(error));
         }
         let ended = sessions::end(tx, Which::All(id), EndReason::PasswordChanged, now).await?;
-        throttle::forgive(tx, &username).await?;
+        throttle::forgive(tx, id, &username).await?;
         entry.record(tx).await?;
         Ok(Ok(ended.len()))
     });
@@ -201,6 +202,39 @@ pub async fn role(cx: &Cx, name: &str, role: &str) -> Said {
     admin::change(cx, account.id, Change { role: Some(role), ..Change::default() }).await?;
     let text = format!("{} has the role {role} now", account.username);
     Ok(Output { text, value: json!({ "username": account.username, "role": role.word() }) })
+}
+
+/// Forgets the wrong passwords that were tried at an account.
+pub async fn forgive(cx: &Cx, name: &str) -> Said {
+    let account = find(cx, name).await?;
+    let guessed = throttle::guessed(cx, &account.username).await?.map_or(0, |guessed| guessed.failures);
+    admin::forgive(cx, account.id).await?;
+    Ok(Output {
+        text: format!("{guessed} wrong passwords for {} are forgotten; it can log in at once", account.username),
+        value: json!({ "username": account.username, "forgotten": guessed }),
+    })
+}
+
+/// Makes an invitation and tells its link, this once.
+pub async fn invite(cx: &Cx, groups: Vec<String>, asked: Vec<String>, note: &str) -> Said {
+    let mut ids = BTreeSet::new();
+    for name in &groups {
+        ids.insert(super::groups::find(cx, name).await?.id);
+    }
+    let remark = unknown_buckets(cx, &asked);
+    let gifts = Gifts { groups: ids, buckets: Buckets::from_names(asked) };
+    let buckets = gifts.buckets.names();
+    let made = admin::make_invite(cx, &plain(note), gifts).await?;
+    let url = match &cx.app.config.server.public_url {
+        Some(_) => cx.absolute(&made.path),
+        None => format!("http://localhost:{}{}", cx.app.config.server.listen.port(), made.path.as_str()),
+    };
+    Ok(Output {
+        text: format!("{url}\nIt makes one account, once, until {}.{remark}", short(made.link.expires_at)),
+        value: json!({
+            "id": made.link.id, "url": url, "expires_at": made.link.expires_at, "groups": groups, "buckets": buckets,
+        }),
+    })
 }
 
 /// Shuts an account out and ends everything it has, in one commit.
@@ -250,8 +284,7 @@ pub async fn buckets(cx: &Cx, name: &str, asked: Vec<String>) -> Said {
 /// Lists an account's sessions.
 pub async fn sessions(cx: &Cx, name: &str) -> Said {
     let account = find(cx, name).await?;
-    let mut live = sessions::list_live(&cx.app.db, account.id).await?;
-    live.retain(|session| session.usable(cx.now));
+    let live = sessions::own::list(cx, account.id).await?;
     let rows: Vec<Vec<String>> = live
         .iter()
         .map(|session| {

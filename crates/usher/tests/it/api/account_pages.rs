@@ -186,3 +186,66 @@ async fn whoever_must_change_the_password_is_led_there_first_and_to_the_library_
     assert_eq!(alice.get("/account").await.status, StatusCode::OK);
     assert_eq!(alice.get("/password").await.header("location"), "/account", "nothing more to do there");
 }
+
+#[tokio::test]
+async fn the_facts_form_changes_name_and_email_and_asks_for_the_password_when_the_login_is_old() {
+    let app = TestApp::new().await;
+    let alice = app.member("alice").await;
+    let fields = |name: &'static str, email: &'static str, confirm: &'static str| {
+        [("display_name", name), ("email", email), ("confirm", confirm)]
+    };
+    let saved = alice.form("/account/profile", &fields("Alice A.", "alice@example.org", "")).await;
+    assert_eq!((saved.status, saved.header("location")), (StatusCode::SEE_OTHER, "/account?done=profile"));
+    let me = alice.get("/api/v1/me").await.json();
+    assert_eq!((me["display_name"].as_str(), me["email"].as_str()), (Some("Alice A."), Some("alice@example.org")));
+    let page = alice.get("/account").await.text();
+    assert!(page.contains("value=\"alice@example.org\"") && page.contains("Not proven yet"), "{page}");
+
+    let id = me["id"].as_str().unwrap().parse().unwrap();
+    let verify = |address: &'static str| {
+        let database = rusqlite::Connection::open(app.folder().join("usher.db")).unwrap();
+        database.execute("UPDATE accounts SET verified_at = 1 WHERE email_key = ?1", [address]).unwrap();
+    };
+    verify("alice@example.org");
+    app.advance(Duration::from_secs(301));
+    // A name is nobody's way in, and the address one has already is no change.
+    let named = alice.form("/account/profile", &fields("Al", "alice@example.org", "")).await;
+    assert_eq!(named.status, StatusCode::SEE_OTHER, "{}", named.text());
+    let verified = async || accounts::find(&app.app.db, id).await.unwrap().unwrap().verified_at.is_some();
+    assert!(verified().await, "what did not change stays proven");
+    let asked = alice.form("/account/profile", &fields("Al", "eve@example.org", "")).await;
+    assert_eq!(asked.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(asked.text().contains("Enter your password once more") && asked.text().contains("eve@example.org"));
+    let wrong = alice.form("/account/profile", &fields("Al", "eve@example.org", "not this one")).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(verified().await);
+    let before = alice.cookie("usher");
+    let moved = alice.form("/account/profile", &fields("Al", "al@example.org", PASSWORD)).await;
+    assert_eq!(moved.status, StatusCode::SEE_OTHER, "{}", moved.text());
+    assert_ne!(alice.cookie("usher"), before, "a proof renews the cookie");
+    assert!(!verified().await, "a new address is nobody's proven one");
+    let gone = alice.form("/account/profile", &fields("", "", "")).await;
+    assert_eq!(gone.status, StatusCode::SEE_OTHER);
+    let me = alice.get("/api/v1/me").await.json();
+    assert!(me["display_name"].is_null() && me["email"].is_null(), "{me}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_name_or_an_address_is_shown_with_the_reason() {
+    let app = TestApp::new().await;
+    let bob = app.member("bob").await;
+    bob.form("/account/profile", &[("display_name", ""), ("email", "bob@example.org")]).await;
+    let alice = app.member("alice").await;
+    for (name, email, status, reason) in [
+        ("a\nb", "", StatusCode::UNPROCESSABLE_ENTITY, "display_name-problem"),
+        ("", "nobody", StatusCode::UNPROCESSABLE_ENTITY, "This is not an email address."),
+        ("Al", "BOB@example.org", StatusCode::CONFLICT, "Another account has this email address."),
+    ] {
+        let answer = alice.form("/account/profile", &[("display_name", name), ("email", email)]).await;
+        assert_eq!(answer.status, status, "{name:?} {email}");
+        assert!(answer.text().contains(reason), "{name:?} {email}: {}", answer.text());
+    }
+    assert!(alice.get("/api/v1/me").await.json()["display_name"].is_null(), "all of it or nothing");
+    let events = usher::audit::Filter { event: Some("account_changed".to_owned()), ..Default::default() };
+    assert_eq!(usher::audit::list(&app.app.db, &events, 10).await.unwrap().len(), 1, "bob's alone");
+}

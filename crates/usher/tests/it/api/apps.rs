@@ -296,6 +296,7 @@ async fn keys_rotate_under_load_and_no_verification_fails_anywhere() {
         app.advance(Duration::from_secs(7 * 60));
         let now = app.clock.now().seconds();
         if step % 9 == 0 {
+            admin.post("/api/v1/me/reauthenticate", json!({"password": PASSWORD})).await;
             let answer = admin.post("/api/v1/keys/rotate", json!({})).await;
             assert!([StatusCode::OK, StatusCode::CONFLICT].contains(&answer.status), "{}", answer.text());
             rotations += usize::from(answer.status == StatusCode::OK);

@@ -1,12 +1,18 @@
 //! `/api/v1/keys`: rotation that fails no verification.
 
-use crate::support::app::TestApp;
+use crate::support::app::{Actor, PASSWORD, TestApp};
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::time::Duration;
 
 fn states(answer: &Value) -> Vec<&str> {
     answer["keys"].as_array().unwrap().iter().map(|key| key["state"].as_str().unwrap()).collect()
+}
+
+/// Says again who it is: keys are turned by a fresh proof only.
+async fn prove(admin: &Actor) {
+    let proven = admin.post("/api/v1/me/reauthenticate", json!({"password": PASSWORD})).await;
+    assert_eq!(proven.status, StatusCode::NO_CONTENT, "{}", proven.text());
 }
 
 #[tokio::test]
@@ -22,6 +28,7 @@ async fn the_next_key_signs_after_a_rotation_and_what_the_old_one_signed_stays_v
 
     // The program's token is signed by the first key, and lives ten minutes.
     app.advance(Duration::from_secs(9 * 60));
+    prove(&program).await;
     let forced = program.post("/api/v1/keys/rotate", json!({"now": true})).await;
     assert_eq!(forced.status, StatusCode::OK, "{}", forced.text());
     let after = forced.json();
@@ -41,6 +48,7 @@ async fn a_rotation_needs_no_force_once_the_next_key_is_known_everywhere() {
     let ready: jiff::Timestamp = ready.parse().unwrap();
     let wait = ready.as_millisecond() - app.clock.now().0;
     app.advance(Duration::from_millis(u64::try_from(wait).unwrap()));
+    prove(&admin).await;
     assert_eq!(admin.post("/api/v1/keys/rotate", json!({})).await.status, StatusCode::OK);
 }
 

@@ -121,6 +121,65 @@ async fn the_profile_is_what_a_login_through_the_door_gets() {
     assert_eq!(app.anonymous().post("/api/v1/refresh", body).await.code(), "session_ended");
 }
 
+/// A server at which programs may rest for a minute: a use that is younger than that is in memory only.
+async fn impatient() -> TestApp {
+    TestApp::with(|config| config.sessions.api_idle = Duration::from_secs(60)).await
+}
+
+#[tokio::test]
+async fn a_session_in_use_is_neither_swept_nor_refused_a_refresh_because_its_row_is_late() {
+    let app = impatient().await;
+    app.account("alice", Role::User).await;
+    let tokens = app.tokens("alice").await;
+    let program = app.anonymous().bearing(tokens["access_token"].as_str().unwrap());
+    let mut rest = app.clock.now();
+    // Each use is some seconds too young to be written down, and the row would end the session after the next one.
+    for _ in 0..8 {
+        app.advance(Duration::from_secs(50));
+        rest = app.clock.now();
+        assert_eq!(program.get("/api/v1/me").await.status, StatusCode::OK);
+        app.advance(Duration::from_secs(5));
+        usher::jobs::once(&app.app).await;
+    }
+    app.advance((rest + Duration::from_secs(59)).since(app.clock.now()));
+    let body = json!({"refresh_token": tokens["refresh_token"]});
+    let refreshed = app.anonymous().post("/api/v1/refresh", body).await;
+    assert_eq!(refreshed.status, StatusCode::OK, "a second before its end: {}", refreshed.text());
+    let program = app.anonymous().bearing(refreshed.json()["access_token"].as_str().unwrap());
+    app.advance(Duration::from_secs(60));
+    assert_eq!(program.get("/api/v1/me").await.code(), "session_ended", "a rest of a minute is its end");
+}
+
+#[tokio::test]
+async fn a_row_that_is_late_when_its_turn_to_be_swept_comes_is_written_and_not_ended() {
+    let app = TestApp::with(|config| config.sessions.api_idle = Duration::from_secs(300)).await;
+    let alice = app.account("alice", Role::User).await;
+    let program = app.program("alice").await;
+    // The storage would not take the use for a long while: it waits in memory, and the row is far behind.
+    app.advance(Duration::from_secs(290));
+    assert_eq!(program.get("/api/v1/me").await.status, StatusCode::OK);
+    app.advance(Duration::from_secs(200));
+    assert_eq!(sessions::sweep(&app.cx(), 100).await.unwrap(), 0);
+    assert_eq!(program.get("/api/v1/me").await.status, StatusCode::OK);
+    let listed = sessions::list_live(&app.app.db, alice).await.unwrap();
+    assert_eq!(listed[0].last_used_at, usher::time::Time(app.clock.now().0 - 200_000), "written in place of the end");
+    app.advance(Duration::from_secs(300 + 180));
+    assert_eq!(sessions::sweep(&app.cx(), 100).await.unwrap(), 1, "and what rested is swept in its time");
+}
+
+#[tokio::test]
+async fn a_use_of_the_last_seconds_is_known_after_a_clean_restart() {
+    let app = impatient().await;
+    app.account("alice", Role::User).await;
+    let tokens = app.tokens("alice").await;
+    app.advance(Duration::from_secs(50));
+    let bearer = tokens["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(app.anonymous().bearing(&bearer).get("/api/v1/me").await.status, StatusCode::OK);
+    let app = app.restart().await;
+    app.advance(Duration::from_secs(59));
+    assert_eq!(app.anonymous().bearing(&bearer).get("/api/v1/me").await.status, StatusCode::OK);
+}
+
 #[tokio::test]
 async fn the_session_that_was_idle_for_longest_makes_room_and_the_log_says_so() {
     let app = TestApp::with(|config| config.sessions.max_per_account = 3).await;

@@ -16,6 +16,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("PATCH", "/api/v1/users/ID"),
     ("DELETE", "/api/v1/users/ID"),
     ("POST", "/api/v1/users/ID/reset-link"),
+    ("POST", "/api/v1/users/ID/forgive"),
     ("POST", "/api/v1/users/ID/end-sessions"),
     ("GET", "/api/v1/users/ID/sessions"),
     ("DELETE", "/api/v1/sessions/ID"),

@@ -1,5 +1,6 @@
 //! Pages in a real Chromium. The harness itself comes first: a test is worth what it stands on.
 
+mod admin;
 mod harness;
 mod journey;
 mod library;

@@ -83,7 +83,7 @@ impl TestApp {
     pub async fn restart_with(self, change: impl FnOnce(&mut Config)) -> TestApp {
         let TestApp { app, clock, router, mut config, folder } = self;
         change(&mut config);
-        usher::sessions::flush_uses(&Cx::internal(&app, "restart")).await.unwrap();
+        usher::sessions::flush_every_use(&Cx::internal(&app, "restart")).await.unwrap();
         drop(router);
         let db = app.db.clone();
         drop(app);
