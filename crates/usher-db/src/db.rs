@@ -73,6 +73,16 @@ impl Db {
         }
     }
 
+    /// Reads the rows that an index has under one key, on this thread, in microseconds. For what is few by its nature.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database cannot be read.
+    pub async fn few(&self, statement: &'static Point, args: Vec<Value>) -> Result<Vec<Row>, Error> {
+        match &self.engine {
+            Engine::Lite(engine) => engine.few(statement, args),
+        }
+    }
+
     /// Reads rows, off the runtime threads.
     ///
     /// # Errors

@@ -68,8 +68,6 @@ pub struct App {
     pub hasher: Hasher,
     /// What a new password must be.
     pub policy: Arc<Policy>,
-    /// One length for every login's answer.
-    pub login_floor: login::floor::Floor,
     /// Rights in memory.
     pub accounts: accounts::hot::Accounts,
     /// Live sessions in memory.
@@ -84,6 +82,8 @@ pub struct App {
     pub macs: tokens::macs::Macs,
     /// Host names this server answers for.
     pub hosts: http::context::Hosts,
+    /// Names for requests.
+    pub request_names: http::context::RequestNames,
     /// Buckets, media URLs and transfers.
     pub media: media::live::Media,
     /// Counters for the operations listener.
@@ -131,12 +131,12 @@ impl App {
         let app = Arc::new(App {
             hasher: hasher(&config, rng.clone())?,
             policy: Arc::new(policy(&config)?),
-            login_floor: Default::default(),
             accounts: Default::default(),
             sessions: Default::default(),
             personal: Default::default(),
             attempts: Default::default(),
             hosts: http::context::Hosts::of(&config),
+            request_names: http::context::RequestNames::new(&rng),
             media: media::live::Media::open(&db, &config, media_keys).await?,
             metrics: ops::Metrics::default(),
             keys,

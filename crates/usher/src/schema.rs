@@ -15,6 +15,11 @@ pub static MIGRATIONS: &[Migration] = &[
     Migration { number: 9, name: "tv_pins", sql: include_str!("../../../migrations/0009_tv_pins.sql") },
     Migration { number: 10, name: "invited", sql: include_str!("../../../migrations/0010_invited.sql") },
     Migration { number: 11, name: "known devices", sql: include_str!("../../../migrations/0011_known_devices.sql") },
+    Migration {
+        number: 12,
+        name: "sessions_by_account",
+        sql: include_str!("../../../migrations/0012_sessions_by_account.sql"),
+    },
 ];
 
 /// Every statement of the house.

@@ -9,9 +9,10 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustix::io::Errno;
+use rustix::rand::{GetRandomFlags, getrandom};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -21,8 +22,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// Where randomness comes from. Drawn before a write begins, never inside one.
 pub enum Rng {
-    /// The operating system.
-    Os(SystemRandom),
+    /// The operating system. Asked itself: a generator of our own in between would gather jitter of the processor for
+    /// tens of milliseconds at its first use, before the first request is answered.
+    Os,
     /// A repeatable sequence for tests.
     Seeded(Mutex<(u64, u64)>),
 }
@@ -30,7 +32,7 @@ pub enum Rng {
 impl Rng {
     /// The operating system's generator.
     pub fn os() -> Rng {
-        Rng::Os(SystemRandom::new())
+        Rng::Os
     }
 
     /// A repeatable sequence, for tests only.
@@ -48,12 +50,20 @@ impl Rng {
     /// Fills `out`. A machine that cannot give randomness cannot make credentials: the process ends.
     pub fn fill(&self, out: &mut [u8]) {
         match self {
-            Rng::Os(os) => {
-                if os.fill(out).is_err() {
-                    tracing::error!(
-                        "the operating system gives no randomness; stopping rather than making guessable secrets"
-                    );
-                    std::process::abort();
+            Rng::Os => {
+                let mut rest = out;
+                while !rest.is_empty() {
+                    match getrandom(&mut *rest, GetRandomFlags::empty()) {
+                        Ok(count) => rest = &mut rest[count..],
+                        Err(Errno::INTR) => {}
+                        Err(error) => {
+                            tracing::error!(
+                                %error,
+                                "the operating system gives no randomness; stopping rather than making guessable secrets"
+                            );
+                            std::process::abort();
+                        }
+                    }
                 }
             }
             Rng::Seeded(state) => {

@@ -11,10 +11,14 @@ use std::time::Duration;
 
 /// What one write may compute. Every other writer waits meanwhile.
 pub(super) const WRITE_LIMIT: Duration = Duration::from_millis(50);
+/// The same in nanoseconds.
+const LIMIT: i64 = WRITE_LIMIT.as_nanos() as i64;
 /// Instructions of SQLite's machine between two looks at the clock: well under a millisecond.
 const STEPS_PER_LOOK: i32 = 20_000;
 /// How many prepared statements are kept; the whole registry fits.
 const STATEMENTS_KEPT: usize = 1_024;
+/// Pages of 4 KiB in the write-ahead log after which it is brought into the file.
+const LOG_PAGES: u32 = 4_096;
 /// Page cache of the writer, in KiB.
 const WRITER_CACHE: u32 = 4_096;
 
@@ -75,6 +79,9 @@ impl Connection {
         let mut connection = Connection::set_up(raw, WRITER_CACHE)?;
         connection.raw.pragma_update(None, "synchronous", "FULL")?;
         connection.raw.pragma_update(None, "foreign_keys", true)?;
+        // A page that was written several times goes back into the file once: 16 MiB of log at most, for which the usual
+        // four would be copied back four times as often.
+        connection.raw.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
         let allowance = Arc::clone(&connection.allowance);
         connection.raw.progress_handler(STEPS_PER_LOOK, Some(move || allowance.is_spent()))?;
         Ok(connection)
@@ -97,7 +104,7 @@ impl Connection {
         raw.pragma_update(None, "cache_size", -i64::from(cache))?;
         // Not mapped: a disk that fails under a mapping is a signal that ends the process, not an error.
         raw.pragma_update(None, "mmap_size", 0)?;
-        Ok(Connection { raw, allowance: Arc::new(Allowance(AtomicI64::new(i64::MAX))) })
+        Ok(Connection { raw, allowance: Arc::new(Allowance::none()) })
     }
 
     pub(super) fn raw(&self) -> &rusqlite::Connection {
@@ -106,12 +113,12 @@ impl Connection {
 
     /// Starts the clock of a write.
     pub(super) fn allow(&self) {
-        self.allowance.0.store(cpu_time().saturating_add(WRITE_LIMIT.as_nanos() as i64), Ordering::Relaxed);
+        self.allowance.begin();
     }
 
     /// Stops it: what follows is not the write's own work.
     pub(super) fn allow_any(&self) {
-        self.allowance.0.store(i64::MAX, Ordering::Relaxed);
+        self.allowance.end();
     }
 
     /// Whether no transaction is open, because the engine has rolled it back or none was begun.
@@ -215,21 +222,40 @@ impl Connection {
     }
 }
 
-/// The CPU time at which the running write has used up its allowance, in nanoseconds. CPU time, because a write must
-/// not fail for the sake of a machine that was busy with something else.
-struct Allowance(AtomicI64);
+/// What the running write may still compute. It is counted in CPU time, because a write must not fail for the sake of a
+/// machine that was busy with something else; that clock is a call into the kernel, so it is asked only once as much time
+/// has passed on the wall, before which no write can have computed so long.
+struct Allowance {
+    since: AtomicI64,
+    cpu_until: AtomicI64,
+}
 
 impl Allowance {
     const MESSAGE: &'static str = "the write computed longer than 50 ms; do it in slices";
 
+    fn none() -> Allowance {
+        Allowance { since: AtomicI64::new(i64::MAX), cpu_until: AtomicI64::new(i64::MAX) }
+    }
+
+    fn begin(&self) {
+        self.since.store(nanos(ClockId::Monotonic), Ordering::Relaxed);
+        self.cpu_until.store(nanos(ClockId::ThreadCPUTime).saturating_add(LIMIT), Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.since.store(i64::MAX, Ordering::Relaxed);
+    }
+
     fn is_spent(&self) -> bool {
-        let until = self.0.load(Ordering::Relaxed);
-        until != i64::MAX && cpu_time() > until
+        let since = self.since.load(Ordering::Relaxed);
+        since != i64::MAX
+            && nanos(ClockId::Monotonic).saturating_sub(since) > LIMIT
+            && nanos(ClockId::ThreadCPUTime) > self.cpu_until.load(Ordering::Relaxed)
     }
 }
 
-fn cpu_time() -> i64 {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
+fn nanos(clock: ClockId) -> i64 {
+    let now = clock_gettime(clock);
     now.tv_sec * 1_000_000_000 + now.tv_nsec
 }
 

@@ -111,6 +111,11 @@ impl Engine {
         self.points.with(statement.0.name, |connection| connection.one(&statement.0, args))
     }
 
+    pub(crate) fn few(&self, statement: &'static Point, args: Vec<Value>) -> Result<Vec<Row>, Error> {
+        self.serving(statement.0.name)?;
+        self.points.with(statement.0.name, |connection| connection.all(&statement.0, args))
+    }
+
     pub(crate) async fn all(&self, statement: &'static Scan, args: Vec<Value>) -> Result<Vec<Row>, Error> {
         self.scan(statement.0.name, move |connection| connection.all(&statement.0, args)).await
     }

@@ -8,6 +8,7 @@
 //!
 //! A name that nobody has is checked against a fixed dummy of the current cost, and never passes.
 
+mod recent;
 mod work;
 
 use crate::accounts::hash::{Encoded, HashFault, Params, Peppers, SALT_BYTES};
@@ -126,12 +127,19 @@ impl Hasher {
         let (params, peppers) = (self.params, Arc::clone(&self.peppers));
         let known = encoded.is_some();
         let encoded = encoded.unwrap_or_else(|| self.dummy.clone());
+        let shared = Arc::clone(&self.shared);
         let outcome = self.ask(move |memory| {
-            let right = encoded.verify(&password, &peppers, memory)?;
+            let right = shared.checks.time(|| encoded.verify(&password, &peppers, memory))?;
             let rehash = encoded.needs_rehash(&params, &peppers);
             Ok(if right && known { Verdict::Right { rehash } } else { Verdict::Wrong })
         });
         outcome.await
+    }
+
+    /// What a check of a password takes, without its wait for a thread: the time that one of the last hundred exceeded.
+    /// Zero before the first.
+    pub fn usual_check(&self) -> Duration {
+        self.shared.checks.p99()
     }
 
     /// Hashes a new password, which `Policy::check` has judged, to the text to store.

@@ -57,7 +57,11 @@ statements! {
     BUCKETS_OF: Scan = "SELECT bucket FROM bucket_rights WHERE holder_id = $1 ORDER BY bucket";
     GROUPS_OF: Scan = "SELECT g.id, g.name, g.created_at, g.every_bucket_at FROM groups g \
         JOIN memberships m ON m.group_id = g.id WHERE m.account_id = $1 ORDER BY g.name_key";
-    GROUP_BUCKETS_OF: Scan = "SELECT b.bucket FROM bucket_rights b \
+    // What a request waits for whose account is not in memory: one account's rows by index, so they are read in place.
+    RIGHTS_BUCKETS: Point = "SELECT bucket FROM bucket_rights WHERE holder_id = $1";
+    RIGHTS_GROUPS: Point = "SELECT g.id, g.name, g.created_at, g.every_bucket_at FROM groups g \
+        JOIN memberships m ON m.group_id = g.id WHERE m.account_id = $1 ORDER BY g.name_key";
+    RIGHTS_GROUP_BUCKETS: Point = "SELECT b.bucket FROM bucket_rights b \
         JOIN memberships m ON m.group_id = b.holder_id WHERE m.account_id = $1";
 }
 
@@ -294,14 +298,20 @@ fn group(row: &Row) -> Result<Group, Error> {
 /// announcement makes this copy unusable.
 pub(super) async fn load_rights(db: &Db, id: AccountId) -> Result<Option<Rights>, Error> {
     let Some(account) = find(db, id).await? else { return Ok(None) };
-    let groups = groups_of(db, id).await?;
-    let own =
-        if account.every_bucket { Buckets::Every } else { Buckets::from_names(buckets_of(db, &id.to_string()).await?) };
-    let through_groups = if groups.iter().any(|group| group.every_bucket) {
+    let names = |rows: Vec<Row>| rows.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, Error>>();
+    let groups = db.few(&RIGHTS_GROUPS, args![id]).await?;
+    let groups = groups.iter().map(group).collect::<Result<Vec<Group>, Error>>()?;
+    let own = if account.every_bucket {
         Buckets::Every
     } else {
-        let rows = db.all(&GROUP_BUCKETS_OF, args![id]).await?;
-        Buckets::from_names(rows.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, Error>>()?)
+        Buckets::from_names(names(db.few(&RIGHTS_BUCKETS, args![id]).await?)?)
+    };
+    let through_groups = if groups.is_empty() {
+        Buckets::None
+    } else if groups.iter().any(|group| group.every_bucket) {
+        Buckets::Every
+    } else {
+        Buckets::from_names(names(db.few(&RIGHTS_GROUP_BUCKETS, args![id]).await?)?)
     };
     Ok(Some(Rights {
         account: id,

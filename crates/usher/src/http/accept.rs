@@ -11,9 +11,12 @@
 //! again, from where it was.
 
 mod answers;
+mod date;
+mod direct;
 mod framing;
 mod head;
 mod limits;
+mod signal;
 mod timed;
 mod wire;
 
@@ -24,19 +27,22 @@ use super::tls::Certificates;
 use crate::media::transfers::Cancel;
 use answers::{Answers, Watched};
 use bytes::Bytes;
+use direct::Stream;
 use framing::Framed;
 use head::HeadTimer;
 use http::{Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
+use signal::Beside;
 use std::convert::Infallible;
 use std::error::Error;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -46,6 +52,23 @@ use wire::{Line, Wire};
 
 /// What a service is given.
 pub type Asked = Request<Timed<Incoming>>;
+
+/// The body of an answer.
+pub trait Outgoing: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static {
+    /// Sends a file, or a piece of one, from the kernel's memory to `socket`. None when the body is no file, or the
+    /// system cannot do that; then it is read like any other.
+    fn send_file<'a>(&'a mut self, _socket: &'a TcpStream) -> Option<Sending<'a>> {
+        None
+    }
+}
+
+/// A file on its way, until its last byte was taken.
+pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send + 'a>>;
+
+impl Outgoing for axum::body::Body {}
+
+#[cfg(test)]
+impl Outgoing for String {}
 
 /// Where connections come from.
 pub enum Listener {
@@ -83,8 +106,7 @@ pub async fn serve<S, B>(
 where
     S: Service<Asked, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Outgoing,
 {
     let (phase, heard) = watch::channel(Phase::Open);
     let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
@@ -136,8 +158,7 @@ impl<S, B> Hall<S>
 where
     S: Service<Asked, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Outgoing,
 {
     async fn accept_all(&self, listener: Listener) {
         let mut pause = Pause::default();
@@ -197,23 +218,36 @@ where
 
     fn spawn(&self, place: OwnedSemaphorePermit, connection: impl Future<Output = ()> + Send + 'static) {
         let alive = self.alive.clone();
-        let mut phase = self.phase.clone();
+        let (phase, mut heard) = (self.phase.clone(), self.phase.clone());
+        let mut cut = Beside::new(async move {
+            let _ = heard.wait_for(|phase| *phase == Phase::Cut).await;
+        });
         tokio::spawn(async move {
-            tokio::select! {
-                () = connection => {}
-                _ = phase.wait_for(|phase| *phase == Phase::Cut) => {}
-            }
+            let mut connection = std::pin::pin!(connection);
+            poll_fn(|cx| {
+                let over = connection.as_mut().poll(cx).is_ready()
+                    || cut.poll(cx, || *phase.borrow() == Phase::Cut).is_ready();
+                if over { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
             drop((place, alive));
         });
     }
 
-    /// Every plain TCP connection begins here with its raw stream: what is to see the bytes before the HTTP library
-    /// does (a fast path with `sendfile`) looks here.
     async fn plain(self, stream: TcpStream, peer: Peer) {
         let cut = Cancel::new();
         let wire = Wire::new(stream, cut.clone());
         let line = wire.line();
-        self.http1(wire, Caller::Remote(peer), line, cut).await;
+        self.direct(wire, peer, line, cut).await;
+    }
+
+    /// HTTP/1.1 of a client on the network: here as long as it is simple, then by the library.
+    async fn direct<I: Stream + 'static>(self, stream: I, peer: Peer, line: Arc<Line>, cut: Cancel) {
+        let signals = (&cut, self.phase.clone());
+        let handed = direct::converse(stream, peer, self.service.clone(), self.limits, signals).await;
+        if let Some(stream) = handed {
+            self.http1(stream, Caller::Remote(peer), line, cut).await;
+        }
     }
 
     async fn tls(mut self, stream: TcpStream, acceptor: tokio_rustls::TlsAcceptor, peer: Peer) {
@@ -234,7 +268,7 @@ where
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             self.http2(stream, Caller::Remote(peer), cut).await;
         } else {
-            self.http1(stream, Caller::Remote(peer), line, cut).await;
+            self.direct(stream, peer, line, cut).await;
         }
     }
 

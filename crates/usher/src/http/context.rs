@@ -1,58 +1,50 @@
 //! The context of a request: read once, before anything else, and carried to the handler.
 
+use super::cookies;
 use super::failure::Failure;
-use super::{cookies, headers};
 use crate::App;
 use crate::cx::{Cx, Request as Facts};
 use crate::http::accept::Peer;
 use crate::net;
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use crate::secret::Rng;
+use axum::extract::Request;
 use http::header::{HOST, USER_AGENT};
 use http::uri::Authority;
 use http::{HeaderMap, StatusCode, Uri, Version};
 use std::net::IpAddr;
 use std::sync::Arc;
-use tracing::{Instrument, Span};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Characters of a client's own name that are kept.
 const AGENT_LENGTH: usize = 200;
 
-/// Builds the context, or refuses a request that was not meant for this server.
-pub async fn establish(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let id = request_id(&app);
-    let count = {
-        let app = app.clone();
-        move |route: &str, status| app.metrics.request(route, status)
-    };
-    let cx = match facts(&app, &request, id.clone()) {
-        Ok(facts) => Cx { now: app.clock.now(), app, request: Arc::new(facts), caller: None },
-        Err(failure) => {
-            let mut response = failure.into_response();
-            headers::add(&mut response, request.extensions().get::<Peer>().is_some_and(|peer| peer.tls));
-            count("none", response.status());
-            return response;
-        }
-    };
-    request.extensions_mut().insert(cx);
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    // Whatever a change logs carries its request's id. What is only read logs next to nothing, and is asked for most.
-    let span = if request.method().is_safe() { Span::none() } else { tracing::info_span!("request", request = %id) };
-    let mut response = next.run(request).instrument(span).await;
-    count(route.as_ref().map_or("none", MatchedPath::as_str), response.status());
-    if let Some(failure) = response.extensions().get::<Failure>() {
-        failure.log(&id);
-    }
-    if let Ok(value) = id.parse() {
-        response.headers_mut().insert("x-request-id", value);
-    }
-    response
+/// Builds the context of the request `id`, or refuses one that was not meant for this server.
+pub fn establish(app: &Arc<App>, request: &Request, id: &str) -> Result<Cx, Failure> {
+    let facts = facts(app, request, id.to_owned())?;
+    Ok(Cx { now: app.clock.now(), app: app.clone(), request: Arc::new(facts), caller: None })
 }
 
-fn request_id(app: &App) -> String {
-    let bytes: [u8; 8] = app.rng.bytes();
-    format!("{:016x}", u64::from_be_bytes(bytes))
+/// Whether the connection itself is under TLS, for answers to requests that have no context.
+pub fn peer_speaks_tls(request: &Request) -> bool {
+    request.extensions().get::<Peer>().is_some_and(|peer| peer.tls)
+}
+
+/// Names for requests: in their answers, in the log, and in the events that they cause. No two of one process are alike,
+/// and no secret: they are counted, and only spread so that they are told apart at a glance.
+pub struct RequestNames(AtomicU64);
+
+impl RequestNames {
+    /// Beginning anywhere, so that two runs of a server do not begin alike.
+    pub fn new(rng: &Rng) -> RequestNames {
+        RequestNames(AtomicU64::new(u64::from_be_bytes(rng.bytes())))
+    }
+
+    /// The next: 16 hexadecimal digits.
+    pub fn next(&self) -> String {
+        // Multiplied by an odd number and folded by halves: both can be undone, so no two counts have one name.
+        let count = self.0.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        format!("{:016x}", count ^ count >> 32)
+    }
 }
 
 fn facts(app: &App, request: &Request, id: String) -> Result<Facts, Failure> {

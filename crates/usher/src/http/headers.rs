@@ -1,30 +1,25 @@
 //! Headers that every answer carries, unless a handler set its own.
 
-use crate::cx::Cx;
-use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::Response;
-use http::HeaderValue;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS,
 };
+use http::{HeaderValue, Response};
 
 /// What a page may load: its own files, nothing inline, nothing foreign. It cannot be framed.
 pub const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; media-src 'self'; \
     connect-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'";
 
-/// Adds the protective headers.
-pub async fn protect(request: Request, next: Next) -> Response {
-    let secure = request.extensions().get::<Cx>().is_some_and(|cx| cx.request.secure());
-    let mut response = next.run(request).await;
-    add(&mut response, secure);
-    response
-}
+/// The name of a request, told to whoever asks about it.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
-/// The headers themselves, for answers that never came that far.
-pub fn add(response: &mut Response, secure: bool) {
+/// Adds the protective headers.
+pub fn add<B>(response: &mut Response<B>, secure: bool) {
     let headers = response.headers_mut();
+    headers.reserve(10);
     let mut default = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
@@ -32,9 +27,9 @@ pub fn add(response: &mut Response, secure: bool) {
     // Not `no-referrer`: with it a browser sends `Origin: null` with our own forms. Nothing leaves this origin either way.
     default(REFERRER_POLICY, "same-origin");
     default(CONTENT_SECURITY_POLICY, PAGE_POLICY);
-    default(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
-    default(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
-    default(HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=()");
+    default(OPENER_POLICY, "same-origin");
+    default(RESOURCE_POLICY, "same-origin");
+    default(PERMISSIONS_POLICY, "camera=(), microphone=(), geolocation=()");
     // An answer that says nothing of caching may hold something private.
     default(CACHE_CONTROL, "no-store");
     if secure {

@@ -5,6 +5,7 @@
 //! (`headers.rs`); every failure is one [`failure::Failure`], shown as a problem document to programs, as an
 //! OAuth error where that is the standard, and as a page with a way onward to people.
 //! Refuses: unknown hosts, state changes that another site caused (`csrf.rs`), bodies beyond their limit.
+//! What all answers share stands in `front.rs`, around the routes.
 //! There is no rule here; `router.rs` is the whole route table.
 
 pub mod accept;
@@ -16,6 +17,7 @@ pub mod csrf;
 pub mod door;
 pub mod extract;
 pub mod failure;
+pub mod front;
 pub mod headers;
 pub mod openapi;
 pub mod page;

@@ -1,6 +1,7 @@
 //! The route table.
 
-use super::{assets, context, cors, csrf, door, failure, headers, page};
+use super::front::{self, Front};
+use super::{assets, cors, csrf, door, failure, page};
 use crate::App;
 use crate::accounts::{api as accounts_api, pages as accounts_pages};
 use crate::admin::{api as admin_api, pages as admin_pages};
@@ -14,12 +15,11 @@ use crate::takeout::{self, api as takeout_api};
 use crate::tokens::api as tokens_api;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use http::StatusCode;
 use std::sync::Arc;
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -27,7 +27,7 @@ use utoipa_axum::routes;
 const BODY_LIMIT: usize = 64 * 1024;
 
 /// Everything the server answers.
-pub fn build(app: &Arc<App>) -> Router {
+pub fn build(app: &Arc<App>) -> Front {
     let (api, document) = api().split_for_parts();
     let routes = Router::new()
         .merge(pages())
@@ -46,15 +46,13 @@ pub fn build(app: &Arc<App>) -> Router {
     dressed(app, routes)
 }
 
-/// Routes with what stands around all of them, from the outside in: the context, the protective headers, the end of a
-/// panic, the largest body.
-pub fn dressed(app: &Arc<App>, routes: Router) -> Router {
-    routes
+/// Routes with what stands around all of them: what every answer shares, and the largest body.
+pub fn dressed(app: &Arc<App>, routes: Router) -> Front {
+    let routes = routes
         .method_not_allowed_fallback(not_like_this)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(headers::protect))
-        .layer(from_fn_with_state(app.clone(), context::establish))
+        .layer(from_fn(front::name_route));
+    Front::new(app, routes)
 }
 
 fn pages() -> Router {
@@ -253,15 +251,6 @@ async fn not_like_this() -> Response {
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
         "This address does not take that method.",
-    )
-    .into_response()
-}
-
-fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
-    failure::Failure::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "internal",
-        "Something went wrong on the server. The log tells what, under this request's id.",
     )
     .into_response()
 }

@@ -104,7 +104,7 @@ pub async fn with_password(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginE
     // Whatever the answer is: the failure that begins a wait is told otherwise, and would tell by its time what the
     // other failures do not, whether there is an account with an imported hash.
     if hashed {
-        cx.app.login_floor.hold(&started).await;
+        started.hold(cx.app.hasher.usual_check()).await;
     }
     result
 }
@@ -175,13 +175,7 @@ async fn judge(cx: &Cx, attempt: Attempt, hashed: &mut bool) -> Result<LoggedIn,
 
 /// Hashes, in the bounded service and outside any write. Without a hash to compare it does the same work for nothing.
 async fn check(cx: &Cx, password: Zeroizing<String>, encoded: Option<hash::Encoded>) -> Result<Verdict, LoginError> {
-    let started = floor::Started::now();
-    let queued = cx.app.hasher.stats().waiting > 0;
-    let verdict = cx.app.hasher.verify(password, encoded).await.map_err(|busy| LoginError::Busy(busy.retry_after))?;
-    if !queued {
-        cx.app.login_floor.observe(started.elapsed());
-    }
-    Ok(verdict)
+    cx.app.hasher.verify(password, encoded).await.map_err(|busy| LoginError::Busy(busy.retry_after))
 }
 
 /// Counts a failure, writes it to the audit log and the log that fail2ban reads, and gives the one answer.

@@ -17,7 +17,7 @@ pub async fn prove(cx: &Cx, name: &str, password: Zeroizing<String>) -> Result<A
     let started = floor::Started::now();
     let result = judge(cx, name, password).await;
     if !matches!(result, Err(LoginError::RateLimited(_) | LoginError::Busy(_) | LoginError::Storage(_))) {
-        cx.app.login_floor.hold(&started).await;
+        started.hold(cx.app.hasher.usual_check()).await;
     }
     result
 }

@@ -60,7 +60,7 @@ pub async fn with_header(cx: &Cx, value: &str) -> Result<LoggedIn, SignedError> 
         Err(LoginError::Storage(_)) => ops::LoginResult::Error,
         Err(_) => ops::LoginResult::Refused,
     });
-    cx.app.login_floor.hold(&started).await;
+    started.hold(cx.app.hasher.usual_check()).await;
     Ok(result?)
 }
 

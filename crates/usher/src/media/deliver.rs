@@ -21,6 +21,7 @@ use super::transfers::Cancel;
 use super::{lease, urls};
 use crate::cx::Cx;
 use crate::gate;
+use crate::ops::Metrics;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
@@ -33,25 +34,25 @@ use prometheus_client::metrics::gauge::Gauge;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio::net::TcpStream;
 
 /// The longest request target that is looked at, in bytes.
 const LONGEST_TARGET: usize = 8 * 1024;
 
-/// Answers everything under `/m/`.
+/// Answers everything under `/m/`, as the route table has it.
 pub async fn deliver(cx: Cx, request: Request) -> Response {
     let (parts, _) = request.into_parts();
+    respond(&cx, &parts).await.map(axum::body::Body::new)
+}
+
+/// Answers everything under `/m/`.
+pub async fn respond(cx: &Cx, parts: &Parts) -> http::Response<Metered> {
     let response = match parts.method {
         Method::OPTIONS => send::preflight(),
-        Method::GET | Method::HEAD => answer(&cx, &parts).await.unwrap_or_else(|refusal| refuse(refusal, &parts)),
+        Method::GET | Method::HEAD => answer(cx, parts).await.unwrap_or_else(|refusal| refuse(refusal, parts)),
         _ => send::refuse(Refusal::Method),
     };
-    if !response.status().is_success() || response.body().is_end_stream() {
-        return response.map(axum::body::Body::new);
-    }
-    let metrics = &cx.app.metrics;
-    metrics.transfers.inc();
-    let (bytes, gauge) = (metrics.media_bytes.clone(), metrics.transfers.clone());
-    response.map(|body| axum::body::Body::new(Metered { body, bytes, gauge }))
+    response.map(|body| Metered::new(body, &cx.app.metrics))
 }
 
 /// The refusal, and the end of a connection whose client does not take no for an answer.
@@ -148,11 +149,47 @@ pub(super) fn open_and_look(root: &Root, path: &CanonicalPath) -> Result<(OpenFi
     Ok((file, content))
 }
 
-/// A file's body, counted while it is sent.
-struct Metered {
+/// The body of an answer, counted while it is sent when it is a file.
+pub struct Metered {
     body: FileBody,
+    count: Option<Count>,
+}
+
+struct Count {
     bytes: Counter,
-    gauge: Gauge,
+    under_way: Gauge,
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.under_way.dec();
+    }
+}
+
+impl Metered {
+    fn new(body: FileBody, metrics: &Metrics) -> Metered {
+        let count = body.is_file().then(|| {
+            metrics.transfers.inc();
+            Count { bytes: metrics.media_bytes.clone(), under_way: metrics.transfers.clone() }
+        });
+        Metered { body, count }
+    }
+
+    /// Whether it is a file, or a piece of one.
+    pub fn is_file(&self) -> bool {
+        self.body.is_file()
+    }
+
+    /// Sends what is left of the file from the kernel's memory; see [`FileBody::send_to`].
+    pub async fn send_to(&mut self, socket: &TcpStream) -> Result<(), send::SendError> {
+        let Metered { body, count } = self;
+        let counted = |sent| {
+            if let Some(count) = count {
+                count.bytes.inc_by(sent);
+            }
+        };
+        body.send_to(socket, counted).await
+    }
 }
 
 impl Body for Metered {
@@ -164,10 +201,10 @@ impl Body for Metered {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, send::SendError>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
+        if let (Poll::Ready(Some(Ok(frame))), Some(count)) = (&polled, &self.count)
             && let Some(piece) = frame.data_ref()
         {
-            self.bytes.inc_by(u64::try_from(piece.len()).unwrap_or(0));
+            count.bytes.inc_by(u64::try_from(piece.len()).unwrap_or(0));
         }
         polled
     }
@@ -178,11 +215,5 @@ impl Body for Metered {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-impl Drop for Metered {
-    fn drop(&mut self) {
-        self.gauge.dec();
     }
 }

@@ -184,8 +184,9 @@ impl Root {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let resolve = self.resolve() | ResolveFlags::CACHED;
         let fd = rustix::fs::openat2(&self.dir, path.as_bytes(), flags, Mode::empty(), resolve).ok()?;
-        match stat(&fd) {
-            Ok(Some(Found::File(meta))) if self.is_exact(path, &fd) => Some(OpenFile { fd, meta }),
+        let here = rustix::fs::fstat(&fd).ok()?;
+        match found(&here) {
+            Some(Found::File(meta)) if self.is_exact(path, &fd, &here) => Some(OpenFile { fd, meta }),
             _ => None,
         }
     }
@@ -222,8 +223,10 @@ impl Root {
             return Err(OpenError::NotFound);
         }
         match self.raw(path.as_bytes(), flags) {
-            Ok(fd) if self.is_exact(path, &fd) => Ok(fd),
-            Ok(_) => Err(OpenError::NotFound),
+            Ok(fd) => {
+                let here = rustix::fs::fstat(&fd)?;
+                if self.is_exact(path, &fd, &here) { Ok(fd) } else { Err(OpenError::NotFound) }
+            }
             Err(Errno::NOENT) if !path.as_bytes().is_ascii() => {
                 let found = names::normalized(self, path).ok_or(OpenError::NotFound)?;
                 Ok(self.raw(&found, flags)?)
@@ -291,8 +294,7 @@ impl Root {
     ///
     /// The listing is read only when the path in the other case leads to the same file: on a file system
     /// that folds, or trims, or has short names, it does.
-    fn is_exact(&self, path: &CanonicalPath, fd: &OwnedFd) -> bool {
-        let Ok(here) = rustix::fs::fstat(fd) else { return false };
+    fn is_exact(&self, path: &CanonicalPath, fd: &OwnedFd, here: &rustix::fs::Stat) -> bool {
         let folds = if here.st_dev == self.dev { self.folds } else { may_fold(fd) };
         if !folds {
             return true;

@@ -1,6 +1,7 @@
 //! Answers under `/m/`: status, headers, and a body that reads the file as it is sent.
 //!
-//! One piece of a file is in memory per stream, whatever the file's size and however slow the reader.
+//! To a bare socket the kernel sends a file from its own memory (`sendfile`), and we hold nothing of it. Under TLS and on
+//! shared connections one piece of it is in memory per stream, whatever the file's size and however slow the reader.
 //! Pages that the kernel already holds are read where we are; only what has to come from the disk goes to a
 //! blocking task, and only so many of those run at once. A body that is told to stop, or whose file became
 //! shorter, ends in an error, which ends the connection: it is never padded and never ends as if whole.
@@ -20,12 +21,15 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request::Parts}
 use http_body::{Body, Frame, SizeHint};
 use rustix::fd::OwnedFd;
 use rustix::io::{Errno, ReadWriteFlags};
+use rustix::net::SendFlags;
 use std::fmt::Write;
-use std::future::Future;
-use std::io::IoSliceMut;
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSliceMut};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 /// The most of a file that a stream holds.
@@ -36,6 +40,9 @@ const DISK_READS: usize = 32;
 const SPARE_PIECES: usize = 64;
 /// From this length on the kernel is told that the file will be read through.
 const LONG: u64 = 1024 * 1024;
+
+/// How far ahead the kernel is asked whether it holds a file.
+const STRETCH: u64 = 256 * 1024;
 
 static DISK: Semaphore = Semaphore::const_new(DISK_READS);
 static SPARE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
@@ -277,6 +284,9 @@ pub enum SendError {
     /// The disk failed.
     #[error("reading failed: {0}")]
     Read(Errno),
+    /// The connection failed.
+    #[error("sending failed: {0}")]
+    Socket(io::Error),
 }
 
 /// The body of an answer.
@@ -295,6 +305,10 @@ struct Stream {
     /// The file system can say that a read would wait.
     nowait: bool,
     waiting: Option<Waiting>,
+    /// Up to here the kernel held it when it was asked.
+    held: u64,
+    /// The file system lets the kernel send its files.
+    sends: bool,
     guard: Guard,
 }
 
@@ -320,7 +334,34 @@ impl FileBody {
             let _ = rustix::fs::fadvise(&file, start, advised, rustix::fs::Advice::Sequential);
         }
         let file = Arc::new(file);
-        FileBody(Content::File(Stream { file, at: start, left: length, nowait: true, waiting: None, guard }))
+        FileBody(Content::File(Stream {
+            file,
+            at: start,
+            left: length,
+            nowait: true,
+            waiting: None,
+            held: start,
+            sends: true,
+            guard,
+        }))
+    }
+
+    /// Whether it is a file, or a piece of one.
+    pub fn is_file(&self) -> bool {
+        matches!(self.0, Content::File(_))
+    }
+
+    /// Sends what is left of the file to `socket`, and tells `count` of every step. Nothing of it is in our memory.
+    pub async fn send_to(&mut self, socket: &TcpStream, mut count: impl FnMut(u64)) -> Result<(), SendError> {
+        while let Content::File(stream) = &mut self.0 {
+            let sent = stream.send_some(socket).await;
+            if sent.is_err() || stream.left == 0 {
+                // Gives back the file and the place among the transfers at once.
+                self.0 = Content::Over;
+            }
+            count(sent?);
+        }
+        Ok(())
     }
 }
 
@@ -391,6 +432,76 @@ impl Stream {
         Poll::Ready(Ok(Bytes::from_owner(piece)))
     }
 
+    /// Sends some of the file, as much as the socket takes at once.
+    async fn send_some(&mut self, socket: &TcpStream) -> Result<u64, SendError> {
+        if self.held <= self.at {
+            self.hold().await?;
+        }
+        if self.guard.cancel().is_cancelled() {
+            return Err(SendError::Stopped);
+        }
+        if !self.sends {
+            return self.send_read(socket).await;
+        }
+        let (mut at, most) = (self.at, usize::try_from(self.held - self.at).unwrap_or(usize::MAX));
+        let step = || Ok(rustix::fs::sendfile(socket, &self.file, Some(&mut at), most)?);
+        match socket.async_io(Interest::WRITABLE, step).await {
+            Ok(0) => Err(SendError::Truncated),
+            Ok(sent) => {
+                let sent = u64::try_from(sent).unwrap_or(0);
+                self.at += sent;
+                self.left = self.left.saturating_sub(sent);
+                Ok(sent)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+                self.sends = false;
+                Ok(0)
+            }
+            Err(error) => Err(SendError::Socket(error)),
+        }
+    }
+
+    /// The same through our memory, where the file system knows no other way.
+    async fn send_read(&mut self, socket: &TcpStream) -> Result<u64, SendError> {
+        let piece = poll_fn(|cx| self.poll_piece(cx)).await?;
+        let mut rest = &piece[..];
+        while !rest.is_empty() {
+            let step = || Ok(rustix::net::send(socket, rest, SendFlags::NOSIGNAL)?);
+            let sent = socket.async_io(Interest::WRITABLE, step).await.map_err(SendError::Socket)?;
+            rest = &rest[sent..];
+        }
+        Ok(u64::try_from(piece.len()).unwrap_or(0))
+    }
+
+    /// Waits until the kernel holds the next stretch, as far as its two ends tell: it reads ahead, and between two ends
+    /// that it holds there is seldom anything that it does not.
+    async fn hold(&mut self) -> Result<(), SendError> {
+        let end = self.at + self.left.min(STRETCH);
+        if !(self.holds(self.at) && self.holds(end - 1)) {
+            let read = fetch(self.file.clone(), self.at, end).await;
+            read.map_err(SendError::Read)?;
+        }
+        self.held = end;
+        Ok(())
+    }
+
+    /// Whether the kernel has this byte at hand; false also when it does not say.
+    fn holds(&mut self, at: u64) -> bool {
+        if !self.nowait {
+            return false;
+        }
+        let mut byte = [0];
+        match rustix::io::preadv2(&self.file, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT) {
+            Ok(_) => true,
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                self.nowait = false;
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
     fn wanted(&self) -> usize {
         usize::try_from(self.left).unwrap_or(PIECE).min(PIECE)
     }
@@ -438,6 +549,27 @@ fn read_there(file: Arc<OwnedFd>, at: u64, wanted: usize) -> Waiting {
         // A task that panicked or was dropped with its runtime has read nothing.
         tokio::task::spawn_blocking(read).await.unwrap_or(Err(Errno::CANCELED))
     })
+}
+
+/// Has the kernel read a stretch of a file, on a task that may wait for the disk.
+async fn fetch(file: Arc<OwnedFd>, mut at: u64, end: u64) -> Result<(), Errno> {
+    // The semaphore is never closed.
+    let _permit = DISK.acquire().await.map_err(|_| Errno::CANCELED)?;
+    let read = move || {
+        let mut piece = Piece::take();
+        while at < end {
+            match rustix::io::pread(&file, &mut piece.buffer[..], at) {
+                // Whoever sends it will find that it ends here.
+                Ok(0) => break,
+                Ok(length) => at += u64::try_from(length).unwrap_or(0),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    };
+    // A task that panicked or was dropped with its runtime has read nothing.
+    tokio::task::spawn_blocking(read).await.unwrap_or(Err(Errno::CANCELED))
 }
 
 /// A piece of a file in a buffer that goes back to the spare ones.

@@ -172,9 +172,20 @@ impl Sessions {
         if let Some(id) = known {
             return self.live(db, id).await;
         }
-        match store::find_by_grant(db, grant).await? {
-            Some(id) => self.live(db, id).await,
-            None => Ok(None),
+        let Some(id) = store::find_by_grant(db, grant).await? else { return Ok(None) };
+        let live = self.live(db, id).await?;
+        if let Some(live) = &live {
+            self.learn_grant(live);
+        }
+        Ok(live)
+    }
+
+    /// Remembers whose a grant is, of a session that is in memory still. Most sessions never play anything, so only those
+    /// that do take the room.
+    fn learn_grant(&self, live: &Live) {
+        let mut shard = self.shard(live.id).write().unwrap_or_else(PoisonError::into_inner);
+        if matches!(shard.slots.get(&live.id), Some(Slot::Live(_))) {
+            shard.by_grant.insert(live.grant, live.id);
         }
     }
 
@@ -200,7 +211,6 @@ impl Sessions {
         if shard.slots.len() - shard.tombstones >= PER_SHARD {
             self.shed(&mut shard);
         }
-        shard.by_grant.insert(live.grant, live.id);
         shard.slots.insert(live.id, Slot::Live(live.clone()));
         Brought::Live(live)
     }
@@ -346,7 +356,11 @@ impl Sessions {
 
     /// How many live sessions are in memory.
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).by_grant.len()).sum()
+        let live = |shard: &RwLock<Shard>| {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            shard.slots.values().filter(|slot| matches!(slot, Slot::Live(_))).count()
+        };
+        self.shards.iter().map(live).sum()
     }
 
     /// Whether none is.

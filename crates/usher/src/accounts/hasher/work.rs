@@ -1,6 +1,7 @@
 //! The queue and the threads behind the hashing service.
 
 use super::Busy;
+use super::recent::Recent;
 use crate::accounts::hash::{HashFault, Memory};
 use std::collections::VecDeque;
 use std::io;
@@ -83,6 +84,7 @@ pub struct Counters {
 pub struct Shared {
     pub permits: usize,
     pub counters: Counters,
+    pub checks: Recent,
     capacity: usize,
     idle: Duration,
     /// Memory that a thread may keep between jobs.
@@ -104,6 +106,7 @@ pub fn start(permits: usize, capacity: usize, idle: Duration, keep_kib: u32) -> 
     let shared = Arc::new(Shared {
         permits,
         counters: Counters::default(),
+        checks: Recent::default(),
         capacity,
         idle,
         keep_kib,

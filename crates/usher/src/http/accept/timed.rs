@@ -12,14 +12,25 @@ use tokio::time::Sleep;
 
 /// A body that fails with [`TooSlow`] when it is not read whole in time. The time begins when somebody wants it.
 pub struct Timed<B> {
-    body: B,
+    body: Source<B>,
     limit: Duration,
     end: Option<Pin<Box<Sleep>>>,
 }
 
+enum Source<B> {
+    Coming(B),
+    /// It arrived with its head.
+    Here(Bytes),
+}
+
 impl<B> Timed<B> {
     pub(super) fn new(body: B, limit: Duration) -> Timed<B> {
-        Timed { body, limit, end: None }
+        Timed { body: Source::Coming(body), limit, end: None }
+    }
+
+    /// A body that is there already, or none at all.
+    pub(super) fn arrived(body: Bytes) -> Timed<B> {
+        Timed { body: Source::Here(body), limit: Duration::ZERO, end: None }
     }
 }
 
@@ -51,7 +62,12 @@ where
     type Error = Box<dyn Error + Send + Sync>;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if let Poll::Ready(polled) = Pin::new(&mut self.body).poll_frame(cx) {
+        let body = match &mut self.body {
+            Source::Coming(body) => body,
+            Source::Here(body) if body.is_empty() => return Poll::Ready(None),
+            Source::Here(body) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(body))))),
+        };
+        if let Poll::Ready(polled) = Pin::new(body).poll_frame(cx) {
             return Poll::Ready(polled.map(|frame| frame.map_err(Into::into)));
         }
         let limit = self.limit;
@@ -60,10 +76,16 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.body {
+            Source::Coming(body) => body.is_end_stream(),
+            Source::Here(body) => body.is_empty(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.body {
+            Source::Coming(body) => body.size_hint(),
+            Source::Here(body) => SizeHint::with_exact(body.len() as u64),
+        }
     }
 }

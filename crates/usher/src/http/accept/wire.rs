@@ -1,5 +1,6 @@
 //! The stream beneath a connection: it notices when bytes arrive, and it can be cut.
 
+use super::direct::Stream;
 use crate::media::transfers::Cancel;
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
@@ -9,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 /// A socket that is reset, not closed, when its connection was told to stop.
 ///
@@ -45,6 +48,15 @@ impl<T: AsFd> Wire<T> {
         Arc::clone(&self.line)
     }
 }
+
+impl Stream for Wire<TcpStream> {
+    fn socket(&self) -> Option<&TcpStream> {
+        Some(&self.stream)
+    }
+}
+
+/// What is to be encrypted passes through us.
+impl Stream for TlsStream<Wire<TcpStream>> {}
 
 impl<T: AsFd> Drop for Wire<T> {
     fn drop(&mut self) {

@@ -1,6 +1,5 @@
 //! The whole server in this process: a fresh database in a temporary folder, a clock that tests move, and people.
 
-use axum::Router;
 use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN, SET_COOKIE};
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -17,6 +16,7 @@ use usher::accounts::{self, Buckets, NewAccount, Role, username::Username};
 use usher::config::Config;
 use usher::cx::Cx;
 use usher::http::accept::Peer;
+use usher::http::front::Front;
 use usher::http::router;
 use usher::id::AccountId;
 use usher::seal::{MasterKey, Vault};
@@ -40,7 +40,7 @@ pub struct TestApp {
     /// Moves its time.
     pub clock: Clock,
     /// Everything it answers.
-    pub router: Router,
+    pub router: Front,
     config: Config,
     folder: Arc<TempDir>,
 }
@@ -182,7 +182,7 @@ impl TestApp {
 /// Somebody at the other end: a browser with cookies, or a program.
 #[derive(Clone)]
 pub struct Actor {
-    router: Router,
+    router: Front,
     browser: bool,
     bearer: Option<String>,
     cookies: Arc<Mutex<BTreeMap<String, String>>>,
@@ -224,7 +224,7 @@ impl Answer {
 
 impl Actor {
     /// Somebody at another router over the same application.
-    pub fn of(app: &TestApp, router: Router) -> Actor {
+    pub fn of(app: &TestApp, router: Front) -> Actor {
         Actor { router, ..app.anonymous() }
     }
 
