@@ -226,7 +226,7 @@ where
             let mut connection = std::pin::pin!(connection);
             poll_fn(|cx| {
                 let over = connection.as_mut().poll(cx).is_ready()
-                    || cut.poll(cx, || *phase.borrow() == Phase::Cut).is_ready();
+                    || cut.poll(cx, || *phase.borrow() != Phase::Open).is_ready();
                 if over { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;

@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 /// A wait that is registered once and then left alone, until its signal was given.
 ///
 /// A task that looks at three signals whenever bytes arrive takes three locks for each request, and signals that all
-/// connections share are the same locks for all of them. What was registered stays registered; whether the signal was
-/// given is asked of whoever calls, which costs one look at a number.
+/// connections share are the same locks for all of them. What was registered stays registered until it wakes; whether
+/// it can have woken is asked of whoever calls, which costs one look at a number.
 pub(super) struct Beside {
     signal: Pin<Box<dyn Future<Output = ()> + Send>>,
     registered: Option<Waker>,
@@ -20,9 +20,10 @@ impl Beside {
         Beside { signal: Box::pin(signal), registered: None }
     }
 
-    /// Ready once the signal was given. `given` says whether it was; it may be late, for the signal itself wakes the task.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, given: impl FnOnce() -> bool) -> Poll<()> {
-        if self.registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) && !given() {
+    /// Ready once the signal was given. `stirred` says whether anything has happened for which the signal may have woken
+    /// the task: from then on it is looked at again, for what has woken once is registered no more.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, stirred: impl FnOnce() -> bool) -> Poll<()> {
+        if self.registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) && !stirred() {
             return Poll::Pending;
         }
         self.registered = Some(cx.waker().clone());
