@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// How long answers under way may take once the end has begun.
@@ -110,6 +110,8 @@ pub struct Server {
     ops: Option<(SocketAddr, TcpListener)>,
     control: Listener,
     certificates: Option<Arc<Certificates>>,
+    /// SIGTERM and SIGINT, heard from before the word that we are ready: who waited for it may send one at once.
+    signals: (Signal, Signal),
 }
 
 async fn bind(address: SocketAddr, key: &str, flag: &str) -> Result<(SocketAddr, TcpListener), Stop> {
@@ -144,7 +146,11 @@ impl Server {
             Some(certificates) => Listener::Tls(public, certificates.clone()),
             None => Listener::Plain(public),
         };
-        Ok(Server { app, files, address, public, ops, control: Listener::Control(control), certificates })
+        let failed = |error: std::io::Error| Stop::refused(format!("signals cannot be heard: {error}"));
+        let signals =
+            (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
+        let control = Listener::Control(control);
+        Ok(Server { app, files, address, public, ops, control, certificates, signals })
     }
 
     /// The origins at which people reach this server, the best first.
@@ -229,10 +235,7 @@ impl Server {
 
     /// Serves until SIGTERM or SIGINT, then drains.
     pub async fn run(self) -> Result<(), Stop> {
-        let failed = |error: std::io::Error| Stop::refused(format!("signals cannot be heard: {error}"));
-        let (mut term, mut int) =
-            (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
-        let Server { app, files, public, ops, control, certificates, .. } = self;
+        let Server { app, files, public, ops, control, certificates, signals: (mut term, mut int), .. } = self;
         let (ending, heard) = watch::channel(false);
         let ended = |mut heard: watch::Receiver<bool>| async move {
             // Either the word, or nobody is left to give it.
