@@ -28,6 +28,7 @@
 mod db;
 mod error;
 mod feed;
+mod foreign;
 mod lite;
 mod migrate;
 mod row;
@@ -39,6 +40,7 @@ mod value;
 pub use db::{Db, Stats, examine, prepare_all};
 pub use error::{Error, OpenError};
 pub use feed::{Change, Feed};
+pub use foreign::{ForeignError, read_foreign};
 pub use migrate::Migration;
 pub use row::Row;
 pub use statement::{AnyStatement, Kind, OneRow, Point, Scan, Statement, Write};

@@ -30,8 +30,8 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> C
     }
     let x_for = HeaderName::from_static("x-forwarded-for");
     if headers.contains_key(&x_for) || !headers.contains_key(http::header::FORWARDED) {
-        let hops = items(headers, &x_for, ',').unwrap_or_default();
-        let ip = client_of(peer, hops.iter().rev().map(|hop| address(hop)), trusted).0;
+        let hops = items(headers, &x_for, ',');
+        let ip = client_of(peer, hops.into_iter().rev().map(|hop| hop.and_then(address)), trusted).0;
         ClientAddress { ip, https: x_https(headers), host: x_host(headers) }
     } else {
         forwarded(peer, headers, trusted)
@@ -74,14 +74,17 @@ fn client_of(peer: IpAddr, hops: impl Iterator<Item = Option<IpAddr>>, trusted: 
     (client, believed)
 }
 
-/// The items of all fields of one name, in order; `None` when one of them is not ASCII. A separator inside a
-/// quoted string separates nothing.
-fn items<'h>(headers: &'h HeaderMap, name: &HeaderName, separator: char) -> Option<Vec<&'h str>> {
+/// The items of all fields of one name, in order. A field that is not ASCII is one item that cannot be read: what a
+/// proxy wrote behind it can. A separator inside a quoted string separates nothing.
+fn items<'h>(headers: &'h HeaderMap, name: &HeaderName, separator: char) -> Vec<Option<&'h str>> {
     let mut all = Vec::new();
     for field in headers.get_all(name) {
-        all.extend(split(field.to_str().ok()?, separator));
+        match field.to_str() {
+            Ok(text) => all.extend(split(text, separator).into_iter().map(Some)),
+            Err(_) => all.push(None),
+        }
     }
-    Some(all)
+    all
 }
 
 fn split(text: &str, separator: char) -> Vec<&str> {
@@ -113,15 +116,14 @@ fn address(text: &str) -> Option<IpAddr> {
 /// HTTPS only when every proxy says so: one hop in clear is one too many.
 fn x_https(headers: &HeaderMap) -> Option<bool> {
     let name = HeaderName::from_static("x-forwarded-proto");
-    headers.contains_key(&name).then(|| match items(headers, &name, ',') {
-        Some(said) => said.iter().all(|scheme| scheme.eq_ignore_ascii_case("https")),
-        None => false,
-    })
+    let said = || items(headers, &name, ',');
+    let https = |scheme: Option<&str>| scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
+    headers.contains_key(&name).then(|| said().into_iter().all(https))
 }
 
 fn x_host(headers: &HeaderMap) -> Option<String> {
-    match items(headers, &HeaderName::from_static("x-forwarded-host"), ',')?.as_slice() {
-        [host] => plain_host(host),
+    match items(headers, &HeaderName::from_static("x-forwarded-host"), ',').as_slice() {
+        [Some(host)] => plain_host(host),
         _ => None,
     }
 }
@@ -134,10 +136,10 @@ fn plain_host(text: &str) -> Option<String> {
 
 /// RFC 7239 section 4. `proto` and `host` are those of the element that names the client: a trusted proxy wrote it.
 fn forwarded(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> ClientAddress {
-    let elements = items(headers, &http::header::FORWARDED, ',').unwrap_or_default();
-    let hops = elements.iter().rev().map(|element| parameter(element, "for").and_then(|node| address(&node)));
+    let elements = items(headers, &http::header::FORWARDED, ',');
+    let hops = elements.iter().rev().map(|element| parameter((*element)?, "for").and_then(|node| address(&node)));
     let (ip, believed) = client_of(peer, hops, trusted);
-    let element = believed.checked_sub(1).and_then(|back| elements.iter().rev().nth(back));
+    let element = believed.checked_sub(1).and_then(|back| *elements.iter().rev().nth(back)?);
     let said = |name| element.and_then(|element| parameter(element, name));
     ClientAddress {
         ip,

@@ -385,5 +385,21 @@ fn crc32(bytes: &[u8]) -> u32 {
     !crc
 }
 
+/// How a text that is wiped when dropped goes through serde, where it has to: `#[serde(with = "carried")]`.
+pub mod carried {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use zeroize::Zeroizing;
+
+    /// As plain text.
+    pub fn serialize<S: Serializer>(text: &Zeroizing<String>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(text)
+    }
+
+    /// From plain text.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Zeroizing<String>, D::Error> {
+        String::deserialize(from).map(Zeroizing::new)
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ pub mod groups;
 pub mod hash;
 pub mod hasher;
 pub mod hot;
+pub mod import;
 pub mod pages;
 pub mod policy;
 pub mod profile;

@@ -78,6 +78,11 @@ impl Email {
     pub fn display(&self) -> &str {
         &self.display
     }
+
+    /// What spellings that differ in case have in common; unique among accounts.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
 }
 
 /// A change of one's own facts: `None` leaves a fact, `Some(None)` removes it.
@@ -105,6 +110,15 @@ pub async fn change(tx: &mut Tx, id: AccountId, change: &Change, now: Time) -> R
         raise(tx, id, now).await?;
     }
     Ok(Ok(()))
+}
+
+/// Notes that the address an account has is its owner's. `false` when it has another one by now, or none.
+pub async fn prove_email(tx: &mut Tx, id: AccountId, email: &Email, now: Time) -> Result<bool, Error> {
+    if !store::prove_email(tx, id, &email.key, now).await? {
+        return Ok(false);
+    }
+    raise(tx, id, now).await?;
+    Ok(true)
 }
 
 #[cfg(test)]

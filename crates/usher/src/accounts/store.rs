@@ -21,6 +21,8 @@ statements! {
     // Another account's address is refused by the statement itself; a new address is nobody's proven one yet.
     SET_EMAIL: Write = "UPDATE accounts SET email = $2, email_key = $3, verified_at = NULL WHERE id = $1 \
         AND NOT EXISTS (SELECT 1 FROM accounts o WHERE o.email_key = $3 AND o.id <> $1)";
+    // The address in the guard: a proof of the one before proves nothing of the one that took its place.
+    PROVE_EMAIL: Write = "UPDATE accounts SET verified_at = $3 WHERE id = $1 AND email_key = $2";
     // Closes the race of a rehash after login with a password change in between.
     REHASH: Write = "UPDATE passwords SET encoded = $3, version = version + 1 WHERE account_id = $1 AND version = $2";
     FIND: Point = "SELECT id, username, email, display_name, role, disabled_at, verified_at, must_change_at, created_at, \
@@ -161,6 +163,11 @@ pub(super) async fn set_email(
     key: Option<&str>,
 ) -> Result<bool, Error> {
     Ok(tx.execute(&SET_EMAIL, args![id, email, key]).await? == 1)
+}
+
+/// Whether the account has this address, which is its owner's from now on.
+pub(super) async fn prove_email(tx: &mut Tx, id: AccountId, key: &str, now: Time) -> Result<bool, Error> {
+    Ok(tx.execute(&PROVE_EMAIL, args![id, key, now]).await? == 1)
 }
 
 /// Replaces the hash of an unchanged password with one of today's strength.

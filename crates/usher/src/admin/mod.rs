@@ -10,6 +10,7 @@
 
 pub mod api;
 pub mod groups;
+pub mod import;
 pub mod pages;
 
 use crate::accounts::policy::Weakness;

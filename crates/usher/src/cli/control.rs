@@ -33,15 +33,23 @@ async fn take(State(app): State<Arc<App>>, local: Option<Extension<Local>>, Json
     Json(answer).into_response()
 }
 
-/// Asks the server behind `socket`. `None` when there is none: no socket, or one that a dead process left.
+/// Whether a server is behind `socket`.
+pub async fn answers(socket: &Path) -> Result<bool, Stop> {
+    Ok(connect(socket).await?.is_some())
+}
+
+/// A connection. `None` when there is no server: no socket, or one that a dead process left.
+async fn connect(socket: &Path) -> Result<Option<UnixStream>, Stop> {
+    match UnixStream::connect(socket).await {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(None),
+        Err(error) => Err(unreachable(socket, error)),
+    }
+}
+
+/// Asks the server behind `socket`. `None` when there is none.
 pub async fn ask(socket: &Path, command: &Command) -> Result<Option<Answer>, Stop> {
-    let stream = match UnixStream::connect(socket).await {
-        Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-            return Ok(None);
-        }
-        Err(error) => return Err(unreachable(socket, error)),
-    };
+    let Some(stream) = connect(socket).await? else { return Ok(None) };
     // A stranger who could make a socket here would be told passwords. Root asks whom it names.
     let own = rustix::process::geteuid().as_raw();
     let server = stream.peer_cred().map_err(|error| unreachable(socket, error))?.uid();

@@ -10,6 +10,7 @@ pub mod control;
 mod demo;
 mod doctor;
 mod group;
+pub mod import;
 mod keeping;
 mod lan;
 mod place;
@@ -25,6 +26,7 @@ mod user;
 
 pub use stop::{Code, Stop};
 
+use crate::App;
 use crate::config::{Overrides, Strings};
 use clap::{Args, Parser, Subcommand};
 use commands::{Command, Output};
@@ -33,6 +35,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Usher logs people in, keeps them in, lets them and only them at their files, and shows them out everywhere at once.
 #[derive(Debug, Parser)]
@@ -79,6 +82,9 @@ enum Act {
     /// Groups of accounts
     #[command(subcommand)]
     Group(group::Act),
+    /// Take over accounts from another system
+    #[command(subcommand)]
+    Import(import::Act),
     /// Signing keys
     #[command(subcommand)]
     Key(keeping::KeyAct),
@@ -122,6 +128,7 @@ async fn run(cli: Cli, env: &Strings) -> Result<(), Stop> {
         Act::Demo(arguments) => demo::run(common, arguments, env).await,
         Act::User(act) => user::run(common, act, env).await,
         Act::Group(act) => perform(common, env, group::command(act), Begin::Existing).await,
+        Act::Import(act) => import::run(common, act, env).await,
         Act::Key(keeping::KeyAct::Rotate { master: true, .. }) => rekey::run(common, env).await,
         Act::Key(act) => perform(common, env, keeping::command(&act), Begin::Existing).await,
         Act::Config(act) => settings::run(common, act, env),
@@ -149,21 +156,57 @@ async fn perform(common: &Common, env: &Strings, command: Command, begin: Begin)
 
 /// Does a command, in the server that runs or else here, under the same lock.
 async fn ask(common: &Common, env: &Strings, command: Command, begin: Begin) -> Result<Output, Stop> {
-    let mut place = Place::find(common, Overrides::default(), env)?;
-    // The server first: root may ask one that runs as another user, whose files root has no business opening.
-    if let Some(answer) = control::ask(&place.data.join("control.sock"), &command).await? {
-        return Ok(answer?);
+    let desk = Desk::find(common, env, begin).await?;
+    let answer = desk.ask(command).await;
+    desk.close().await;
+    answer
+}
+
+/// Who does what is asked: the server that runs, or this process under the same lock.
+enum Desk {
+    /// The server behind this socket.
+    Server(PathBuf),
+    /// This process.
+    Here(Arc<App>),
+}
+
+impl Desk {
+    /// The server first: root may ask one that runs as another user, whose files root has no business opening.
+    async fn find(common: &Common, env: &Strings, begin: Begin) -> Result<Desk, Stop> {
+        let mut place = Place::find(common, Overrides::default(), env)?;
+        let socket = place.data.join("control.sock");
+        if control::answers(&socket).await? {
+            return Ok(Desk::Server(socket));
+        }
+        let files = match begin {
+            Begin::New => place.files()?,
+            Begin::Existing => place.existing_files()?,
+        };
+        // The folders are the server's business: a disk that is not mounted keeps nobody from making an account.
+        place.config.buckets.clear();
+        Ok(Desk::Here(files.app(place.config).await?))
     }
-    let files = match begin {
-        Begin::New => place.files()?,
-        Begin::Existing => place.existing_files()?,
-    };
-    // The folders are the server's business: a disk that is not mounted keeps nobody from making an account.
-    place.config.buckets.clear();
-    let app = files.app(place.config).await?;
-    let answer = commands::run(&app, command).await;
-    app.db.clone().close().await;
-    Ok(answer?)
+
+    /// Does one command.
+    async fn ask(&self, command: Command) -> Result<Output, Stop> {
+        match self {
+            Desk::Server(socket) => match control::ask(socket, &command).await? {
+                Some(answer) => Ok(answer?),
+                None => {
+                    let what = "the server went away meanwhile; run the command again";
+                    Err(Stop::new(Code::Unavailable, "server_unreachable", what))
+                }
+            },
+            Desk::Here(app) => Ok(commands::run(app, command).await?),
+        }
+    }
+
+    /// Gives the database up.
+    async fn close(self) {
+        if let Desk::Here(app) = self {
+            app.db.clone().close().await;
+        }
+    }
 }
 
 /// Prints what a command said. A reader that went away (`| head`) is no failure.

@@ -79,10 +79,14 @@ impl Place {
         Ok(Files { data, database, key })
     }
 
+    /// Whether there is an installation.
+    pub fn begun(&self) -> bool {
+        self.config.storage.database.is_some() || self.data.join("usher.db").exists()
+    }
+
     /// The files of an installation that was begun before; a command that only looks makes none.
     pub fn existing_files(&self) -> Result<Files, Stop> {
-        let begun = self.config.storage.database.is_some() || self.data.join("usher.db").exists();
-        if !begun {
+        if !self.begun() {
             return Err(Stop::data(format!(
                 "there is no Usher in {} yet. Start one with `usher serve`, make its first account with \
                  `usher user add NAME --admin`, or name another place with --data DIR",

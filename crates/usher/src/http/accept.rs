@@ -13,7 +13,7 @@
 mod answers;
 mod date;
 mod direct;
-mod framing;
+pub mod framing;
 mod head;
 mod limits;
 mod signal;

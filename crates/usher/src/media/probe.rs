@@ -13,8 +13,10 @@ use super::root::OpenFile;
 use codec::{Codec, Part};
 use rustix::io::Errno;
 
-const MAX_READS: usize = 400;
-const MAX_BYTES: usize = 512 * 1024;
+/// The most reads that one verdict costs.
+pub const MAX_READS: usize = 400;
+/// The most bytes that they ask for.
+pub const MAX_BYTES: usize = 512 * 1024;
 
 /// The verdict on a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

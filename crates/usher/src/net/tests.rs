@@ -136,12 +136,6 @@ fn only_one_s_own_networks_are_private() {
 
 proptest! {
     #[test]
-    fn no_field_of_a_stranger_changes_who_it_is(value in "[ -~]{0,60}", name in 0..4usize) {
-        let names = ["x-forwarded-for", "forwarded", "x-forwarded-proto", "x-forwarded-host"];
-        prop_assert_eq!(seen("203.0.113.9", &[(names[name], &value)]), "203.0.113.9 - -");
-    }
-
-    #[test]
     fn whatever_a_client_writes_the_proxy_s_entry_decides(forged in "[ -~]{0,60}") {
         // The proxy appends what it saw to whatever it was sent, in the same field or in a new one.
         let joined = format!("{forged}, 198.51.100.7");

@@ -152,14 +152,6 @@ fn widen(text: &str) -> String {
 
 proptest! {
     #[test]
-    fn no_text_breaks_the_parser(text in "\\PC{0,60}|.{0,60}") {
-        if let Ok(name) = Username::parse(&text) {
-            prop_assert!(name.key().len() <= MAX_BYTES && name.display().len() <= MAX_BYTES);
-            prop_assert_eq!(lookup_key(&text), Some(name.key().to_owned()));
-        }
-    }
-
-    #[test]
     fn parsing_what_was_parsed_changes_nothing(text in "[\\p{L}\\p{Nd}]{1,12}( [a-zA-Z0-9]{1,12})?") {
         if let Ok(name) = Username::parse(&text) {
             prop_assert_eq!(&Username::parse(name.display()).unwrap(), &name);

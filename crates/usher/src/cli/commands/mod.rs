@@ -6,12 +6,14 @@
 //! Refuses: to decide anything itself. The rules are those of the domains, the last admin included.
 
 mod groups;
+pub mod import;
 mod keeping;
-mod table;
+pub mod table;
 mod users;
 
 use crate::App;
 use crate::accounts::ChangeError;
+use crate::accounts::import::Candidate;
 use crate::admin::AdminError;
 use crate::cx::Cx;
 use serde::{Deserialize, Serialize};
@@ -191,6 +193,15 @@ commands! {
         /// `all` is every bucket; none is none.
         buckets: Vec<String>,
     } = "group buckets",
+    /// Makes accounts of rows from another system.
+    Import {
+        /// Which system, for the audit log.
+        from: String,
+        /// Whether to keep nothing.
+        trial: bool,
+        /// The rows.
+        rows: Vec<Candidate>,
+    } = "import",
     /// Lists signing keys.
     KeyList {} = "key list",
     /// Makes the next signing key current.
@@ -299,6 +310,7 @@ pub async fn run(app: &Arc<App>, command: Command) -> Result<Output, CommandErro
         Command::GroupJoin { name, user } => groups::join(&cx, &name, &user).await,
         Command::GroupLeave { name, user } => groups::leave(&cx, &name, &user).await,
         Command::GroupBuckets { name, buckets } => groups::buckets(&cx, &name, buckets).await,
+        Command::Import { from, trial, rows } => import::take(&cx, &from, trial, rows).await,
         Command::KeyList {} => keeping::keys(&cx),
         Command::KeyRotate { now } => keeping::rotate(&cx, now).await,
         Command::Backup { to } => keeping::backup(&cx, &to).await,

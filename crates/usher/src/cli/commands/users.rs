@@ -64,14 +64,21 @@ async fn hashed(cx: &Cx, name: &str, password: Password) -> Result<String, Comma
     cx.app.hasher.hash(password.0).await.map_err(|busy| CommandError::new(CommandError::UNAVAILABLE, busy))
 }
 
-/// A remark about buckets that are not configured: they may come later, or be a slip.
-pub fn unknown_buckets(cx: &Cx, asked: &[String]) -> String {
+/// The buckets among `asked` that are not configured: they may come later, or be a slip. None when no bucket is known,
+/// as to a command that works without the server.
+pub fn unknown_buckets_of<'a>(cx: &Cx, asked: &'a [String]) -> Vec<&'a str> {
     let known: Vec<&str> = cx.app.media.buckets.names().collect();
-    let unknown: Vec<&str> =
-        asked.iter().map(String::as_str).filter(|name| *name != "all" && !known.contains(name)).collect();
-    if known.is_empty() || unknown.is_empty() {
+    let unknown = asked.iter().map(String::as_str).filter(|name| *name != "all" && !known.contains(name));
+    if known.is_empty() { Vec::new() } else { unknown.collect() }
+}
+
+/// A remark about such buckets.
+pub fn unknown_buckets(cx: &Cx, asked: &[String]) -> String {
+    let unknown = unknown_buckets_of(cx, asked);
+    if unknown.is_empty() {
         return String::new();
     }
+    let known: Vec<&str> = cx.app.media.buckets.names().collect();
     format!("\nNo bucket is called {} now; there are: {}", plain(&unknown.join(", ")), known.join(", "))
 }
 

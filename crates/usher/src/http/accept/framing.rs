@@ -65,7 +65,7 @@ const LINE: usize = 64;
 
 /// How far the requests of a connection have been looked through.
 #[derive(Debug)]
-struct Scan {
+pub struct Scan {
     at: At,
     line: [u8; LINE],
     /// Bytes of the line so far, kept or not.
@@ -118,7 +118,7 @@ impl Default for Scan {
 
 impl Scan {
     /// Looks at the bytes that come next, and spoils the one at which a request is to be refused.
-    fn pass(&mut self, mut bytes: &mut [u8]) {
+    pub fn pass(&mut self, mut bytes: &mut [u8]) {
         while !bytes.is_empty() && self.at != At::Over {
             if let At::Body(left) | At::Chunk(left) = &mut self.at {
                 let here = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
@@ -262,7 +262,6 @@ fn size(line: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     /// What becomes of these bytes, handed over in pieces of this length.
     fn passed(text: &str, piece: usize) -> String {
@@ -324,19 +323,6 @@ mod tests {
             let mut bytes = text.clone().into_bytes();
             scan.pass(&mut bytes);
             assert_eq!((scan.at, bytes), (At::Over, text.into_bytes()), "{broken:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn cutting_the_bytes_elsewhere_changes_nothing(text in "[ \r\n:;,a0-9]{0,40}|(Content-Length|Transfer-Encoding|:| |\r\n|\n|chunked|5|0|GET / HTTP/1.1\r\n){0,20}", piece in 1..9_usize) {
-            prop_assert_eq!(passed(&text, piece), passed(&text, usize::MAX));
-        }
-
-        #[test]
-        fn at_most_one_byte_is_spoiled(text in "(Content-Length: 5|Transfer-Encoding: chunked|\r\n|\n|x|0){0,30}") {
-            let out = passed(&text, usize::MAX);
-            prop_assert!(out.bytes().zip(text.bytes()).filter(|(a, b)| a != b).count() <= 1);
         }
     }
 }

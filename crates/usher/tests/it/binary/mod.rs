@@ -8,6 +8,7 @@ mod crash;
 mod demo;
 mod disk;
 mod ending;
+mod import;
 mod lan;
 mod migration;
 mod refusals;
