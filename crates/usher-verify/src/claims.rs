@@ -35,6 +35,15 @@ pub struct Claims {
     /// The session it hangs from, and dies with. Absent when a client speaks for itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
+    /// When somebody last proved who they are, for the session behind the token (RFC 9068 section 2.2.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    /// How strongly: `aal1` or `aal2`, as in NIST SP 800-63B-4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    /// By what: `pwd`, `otp`, `mfa`, .. (RFC 8176).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
     /// What it allows: names parted by single spaces (RFC 8693 section 4.2). Absent means nothing.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub scope: String,

@@ -108,6 +108,10 @@ ids! {
     LinkCodeId,
     /// An audit event.
     EventId,
+    /// The secret of an authenticator app.
+    TotpId,
+    /// Something that an account's owner is told.
+    NoticeId,
 }
 
 /// Counts what has to keep its order within a millisecond (RFC 9562 section 6.2, method 1). One for each process.

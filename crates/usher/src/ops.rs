@@ -22,6 +22,8 @@ pub enum LoginResult {
     Success,
     /// With a wrong name or password.
     Refused,
+    /// With a right password, and a passcode still to come.
+    Halfway,
     /// Before it was looked at: too many attempts.
     Throttled,
     /// Before it was looked at: too many hashes waiting.

@@ -98,11 +98,13 @@ pub enum Kind {
     Device,
     /// What a browser keeps in which a password was proven before. It opens nothing.
     Known,
+    /// The link that stands in for a lost second factor.
+    Recover,
 }
 
 impl Kind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Refresh,
         Kind::Personal,
         Kind::Setup,
@@ -111,6 +113,7 @@ impl Kind {
         Kind::Verify,
         Kind::Device,
         Kind::Known,
+        Kind::Recover,
     ];
 
     /// The four characters that a secret of this kind begins with.
@@ -124,6 +127,7 @@ impl Kind {
             Kind::Verify => "usv_",
             Kind::Device => "usd_",
             Kind::Known => "usk_",
+            Kind::Recover => "usf_",
         }
     }
 

@@ -40,6 +40,11 @@ for (const button of document.querySelectorAll("[data-reveal]")) {
   field.form.addEventListener("submit", hide);
 }
 
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
+
 // A slash goes to the search field, as in many libraries.
 const search = document.getElementById("q");
 if (search) {

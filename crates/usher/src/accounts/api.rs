@@ -6,7 +6,7 @@ use crate::cx::Cx;
 use crate::http::cookies;
 use crate::http::extract::{Json, Own, OwnPassword, Profile, caller};
 use crate::http::failure::{Failure, Problem};
-use crate::login::again::{self, PasswordChange, ProfileChange};
+use crate::login::again::{self, Given, PasswordChange, ProfileChange};
 use crate::time::Time;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -89,6 +89,9 @@ pub struct MeChange {
     /// The account's password. A new address needs it when the last login is more than five minutes ago.
     #[schema(format = Password)]
     pub password: Option<String>,
+    /// A passcode of the account's authenticator app, in place of the password.
+    #[schema(format = Password)]
+    pub passcode: Option<String>,
 }
 
 /// Tells `null` from absent.
@@ -112,8 +115,8 @@ pub async fn change(own: Own, Json(body): Json<MeChange>) -> Result<Response, Fa
     let cx = &own.0;
     let display_name = body.display_name.map(|name| DisplayName::parse(&name.unwrap_or_default())).transpose()?;
     let email = body.email.map(|email| email.as_deref().map(Email::parse).transpose()).transpose()?;
-    let password = body.password.map(Zeroizing::new);
-    let proof = again::change_profile(cx, ProfileChange { display_name, email, password }).await?;
+    let given = Given::new(body.password, body.passcode);
+    let proof = again::change_profile(cx, ProfileChange { display_name, email, given }).await?;
     let mut response = axum::Json(Me::of(load(cx).await?, &own.caller()?.rights)).into_response();
     response.headers_mut().extend(cookies::renewed(cx, &proof).map(|value| (SET_COOKIE, value)));
     Ok(response)

@@ -142,7 +142,25 @@ pub async fn delete(tx: &mut Tx, id: GroupId, now: Time) -> Result<Result<String
     raise_members(tx, id, now).await?;
     store::groups::delete(tx, id).await?;
     store::clear_buckets(tx, &id.to_string()).await?;
+    store::demand_factor(tx, &id.to_string(), None).await?;
     Ok(Ok(group.name))
+}
+
+/// Demands a second factor of a group's members, or demands it no more. `false` when it was so.
+pub async fn demand_factor(
+    tx: &mut Tx,
+    id: GroupId,
+    demanded: bool,
+    now: Time,
+) -> Result<Result<bool, GroupError>, Error> {
+    if store::groups::hold(tx, id).await?.is_none() {
+        return Ok(Err(GroupError::NotFound));
+    }
+    let changed = store::demand_factor(tx, &id.to_string(), demanded.then_some(now)).await?;
+    if changed {
+        raise_members(tx, id, now).await?;
+    }
+    Ok(Ok(changed))
 }
 
 /// Puts an account into a group. `false` when it was in it already.

@@ -123,6 +123,8 @@ mod tests {
             standing: Standing::Active,
             verified: false,
             must_change: false,
+            has_factor: false,
+            factor_demanded: false,
             ver,
         })
     }

@@ -21,8 +21,8 @@ pub mod username;
 
 pub use store::groups::STATEMENTS as GROUP_STATEMENTS;
 pub use store::{
-    Credential, STATEMENTS, buckets_of, find, find_by_key, find_credential, find_credential_of, groups_of, key_of,
-    linked, list, logged_in, rehash, set_display_name,
+    Credential, STATEMENTS, buckets_of, demand_factor, entered, factor_demanded, find, find_by_key, find_credential,
+    find_credential_of, groups_of, key_of, linked, list, logged_in, rehash, set_display_name,
 };
 
 use crate::id::{AccountId, GroupId};
@@ -206,6 +206,10 @@ pub struct Rights {
     pub verified: bool,
     /// Whether a new password is demanded first.
     pub must_change: bool,
+    /// Whether it has a second factor.
+    pub has_factor: bool,
+    /// Whether the account itself or one of its groups must have a second factor; its role may demand it too.
+    pub factor_demanded: bool,
     /// The version of these rights.
     pub ver: i64,
 }
@@ -344,6 +348,7 @@ pub async fn delete(tx: &mut Tx, id: AccountId, now: Time) -> Result<Result<(), 
         return Ok(tx.undo(Err(ChangeError::LastAdmin)));
     }
     store::clear_buckets(tx, &id.to_string()).await?;
+    store::demand_factor(tx, &id.to_string(), None).await?;
     hot::announce(tx, id, ver + 1, now);
     Ok(Ok(()))
 }

@@ -8,7 +8,7 @@ use crate::http::extract::{Form, Id, Page, PasswordPage, Query, caller};
 use crate::http::failure::Failure;
 use crate::http::page::{onward, password_rule, shell, show, when, with_cookies};
 use crate::id::{PersonalTokenId, SessionId};
-use crate::login::again::{self, AgainError, PasswordChange, PasswordError, ProfileChange, ProfileChangeError};
+use crate::login::again::{self, AgainError, Given, PasswordChange, PasswordError, ProfileChange, ProfileChangeError};
 use crate::login::{LoginError, label_of};
 use crate::pages::{
     AccountPage, Choice, MustChangePage, Nav, NewToken, Notice, Problem, Problems, ProfileForm, SessionLine, TokenForm,
@@ -127,7 +127,7 @@ impl FactsForm {
         Ok(ProfileChange {
             display_name: Some(DisplayName::parse(&self.display_name).map_err(wrong("display_name"))?),
             email: Some(email),
-            password: Some(self.confirm.clone()).filter(|text| !text.is_empty()).map(Zeroizing::new),
+            given: Given::new(Some(self.confirm.clone()), None),
         })
     }
 }

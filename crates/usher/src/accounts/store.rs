@@ -54,6 +54,14 @@ statements! {
     RAISE_MEMBERS: Write = "UPDATE accounts SET ver = ver + 1 WHERE id IN \
         (SELECT account_id FROM memberships WHERE group_id = $1) RETURNING id, ver";
     DELETE: Write = "DELETE FROM accounts WHERE id = $1 RETURNING ver";
+    // One row: how many factors the account has, and how many demands stand on it, its groups' among them.
+    FACTORS: Point = "SELECT CAST((SELECT count(*) FROM totp t WHERE t.account_id = a.id AND t.state = 'active') AS BIGINT), \
+        CAST((SELECT count(*) FROM factor_policy p WHERE p.holder_id = a.id OR p.holder_id IN \
+        (SELECT m.group_id FROM memberships m WHERE m.account_id = a.id)) AS BIGINT) FROM accounts a WHERE a.id = $1";
+    DEMAND_FACTOR: Write = "INSERT INTO factor_policy (holder_id, required_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    DEMAND_NO_FACTOR: Write = "DELETE FROM factor_policy WHERE holder_id = $1";
+    FACTOR_DEMANDED: Point = "SELECT required_at FROM factor_policy WHERE holder_id = $1";
+    ENTERED: Write = "UPDATE accounts SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL RETURNING ver";
     CLEAR_BUCKETS: Write = "DELETE FROM bucket_rights WHERE holder_id = $1";
     ADD_BUCKET: Write = "INSERT INTO bucket_rights (holder_id, bucket) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     BUCKETS_OF: Scan = "SELECT bucket FROM bucket_rights WHERE holder_id = $1 ORDER BY bucket";
@@ -171,8 +179,10 @@ pub(super) async fn prove_email(tx: &mut Tx, id: AccountId, key: &str, now: Time
 }
 
 /// Replaces the hash of an unchanged password with one of today's strength.
-pub async fn rehash(tx: &mut Tx, id: AccountId, version: i64, encoded: &str) -> Result<(), Error> {
-    tx.execute(&REHASH, args![id, version, encoded]).await.map(|_| ())
+///
+/// `false` when it is another password by now.
+pub async fn rehash(tx: &mut Tx, id: AccountId, version: i64, encoded: &str) -> Result<bool, Error> {
+    Ok(tx.execute(&REHASH, args![id, version, encoded]).await? == 1)
 }
 
 /// The account, when it exists.
@@ -203,6 +213,27 @@ pub async fn logged_in(tx: &mut Tx, id: AccountId, version: i64, now: Time) -> R
 /// Notes a login that needed no password: the caller holds the account and has judged its standing.
 pub async fn linked(tx: &mut Tx, id: AccountId, now: Time) -> Result<(), Error> {
     tx.execute(&LINKED, args![id, now]).await.map(|_| ())
+}
+
+/// Notes a login that no password was asked for, if the account still stands.
+pub async fn entered(tx: &mut Tx, id: AccountId, now: Time) -> Result<bool, Error> {
+    Ok(tx.one(&ENTERED, args![id, now]).await?.is_some())
+}
+
+/// Demands a second factor of an account or of a group's members, or demands it no more. `false` when it was so.
+///
+/// The rights version of whom it concerns is the caller's to raise.
+pub async fn demand_factor(tx: &mut Tx, holder: &str, since: Option<Time>) -> Result<bool, Error> {
+    let changed = match since {
+        Some(since) => tx.execute(&DEMAND_FACTOR, args![holder, since]).await?,
+        None => tx.execute(&DEMAND_NO_FACTOR, args![holder]).await?,
+    };
+    Ok(changed == 1)
+}
+
+/// Since when a second factor is demanded of this account itself, or of this group's members.
+pub async fn factor_demanded(db: &Db, holder: &str) -> Result<Option<Time>, Error> {
+    db.one(&FACTOR_DEMANDED, args![holder]).await?.map(|row| row.get(0)).transpose()
 }
 
 /// Accounts in the order of their names, after `after` (empty for the first page), whose name holds `part`.
@@ -320,6 +351,10 @@ pub(super) async fn load_rights(db: &Db, id: AccountId) -> Result<Option<Rights>
     } else {
         Buckets::from_names(names(db.few(&RIGHTS_GROUP_BUCKETS, args![id]).await?)?)
     };
+    let (factors, demands) = match db.one(&FACTORS, args![id]).await? {
+        Some(row) => (row.get::<i64>(0)?, row.get::<i64>(1)?),
+        None => return Ok(None),
+    };
     Ok(Some(Rights {
         account: id,
         username: account.username,
@@ -329,6 +364,8 @@ pub(super) async fn load_rights(db: &Db, id: AccountId) -> Result<Option<Rights>
         standing: account.standing,
         verified: account.verified_at.is_some(),
         must_change: account.must_change_at.is_some(),
+        has_factor: factors > 0,
+        factor_demanded: demands > 0,
         ver: account.ver,
     }))
 }

@@ -9,6 +9,7 @@
 //! The pages, the API and the command line act through these functions; none of them knows of HTTP.
 
 pub mod api;
+pub mod factors;
 pub mod groups;
 pub mod import;
 pub mod pages;
@@ -58,6 +59,9 @@ pub enum AdminError {
     /// The account is disabled: nobody can choose a password for it.
     #[error("the account is disabled; enable it first")]
     Disabled,
+    /// The account has no second factor.
+    #[error("this account has no second factor")]
+    NoFactor,
     /// Nobody may make an account by an invitation.
     #[error("sign-up is switched off")]
     SignupOff,
@@ -378,6 +382,7 @@ pub async fn forgive(cx: &Cx, id: AccountId) -> Result<(), AdminError> {
     cx.write("admin.forgive", async move |tx| {
         let Some(account) = accounts::hold(tx, id).await? else { return Ok(Err(AdminError::NotFound)) };
         throttle::forgive(tx, id, &account.username).await?;
+        throttle::forgive_factor(tx, id).await?;
         entry.clone().target(&account.username).record(tx).await?;
         Ok(Ok(()))
     })

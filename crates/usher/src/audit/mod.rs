@@ -69,6 +69,18 @@ events! {
     HeaderSecretSet = "header_secret_set",
     /// A secret for signed-header login was removed.
     HeaderSecretRemoved = "header_secret_removed",
+    /// An account has a further factor.
+    FactorAdded = "factor_added",
+    /// A factor was taken away.
+    FactorRemoved = "factor_removed",
+    /// Recovery codes were made.
+    RecoveryCodesMade = "recovery_codes_made",
+    /// A recovery code was used.
+    RecoveryCodeUsed = "recovery_code_used",
+    /// A recovery link stood in for a lost factor.
+    FactorRecovered = "factor_recovered",
+    /// A second factor is demanded of an account or a group, or no more.
+    FactorDemanded = "factor_demanded",
     /// A group was made.
     GroupCreated = "group_created",
     /// A group's name, members or buckets changed.

@@ -1,7 +1,7 @@
 //! `usher group …`
 
 use super::commands::Command;
-use super::user::names;
+use super::user::{YesNo, names};
 use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
@@ -28,6 +28,12 @@ pub enum Act {
         /// The account
         user: String,
     },
+    /// Make everybody in a group have a second factor, or no longer
+    RequireFactor {
+        name: String,
+        /// yes or no
+        required: YesNo,
+    },
     /// Set the buckets that a group's members may open
     Buckets {
         name: String,
@@ -44,6 +50,7 @@ pub fn command(act: Act) -> Command {
         Act::Delete { name } => Command::GroupDelete { name },
         Act::Join { name, user } => Command::GroupJoin { name, user },
         Act::Leave { name, user } => Command::GroupLeave { name, user },
+        Act::RequireFactor { name, required } => Command::GroupRequireFactor { name, required: required.is_yes() },
         Act::Buckets { name, buckets } => Command::GroupBuckets { name, buckets: names(&buckets) },
     }
 }

@@ -47,11 +47,13 @@ pub async fn run(common: &Common, env: &Strings) -> Result<(), Stop> {
     let app = App::build(place.config, Surroundings { db, vault, clock: Clock::System, rng }).await?;
     let cx = Cx::internal(&app, "command-line");
     let resealed = tokens::live::reseal(&cx).await.map_err(Stop::data)?;
-    let secrets = login::signed::reseal(&cx).await.map_err(Stop::data)?;
-    let (name, count) = (app.vault.check_value(), resealed.count() + secrets.count());
+    let headers = login::signed::reseal(&cx).await.map_err(Stop::data)?;
+    let secrets = login::factors::reseal(&cx).await.map_err(Stop::data)?;
+    let (name, count) = (app.vault.check_value(), resealed.count() + headers.count() + secrets.count());
     let entry = Entry::new(&cx, Event::KeyRotated, Outcome::Done).target("master key");
     cx.write("rekey", async move |tx| {
         resealed.put(tx).await?;
+        headers.put(tx).await?;
         secrets.put(tx).await?;
         installation::rename_master_key(tx, &name).await?;
         entry.record(tx).await

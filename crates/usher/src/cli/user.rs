@@ -5,6 +5,7 @@ use super::stop::Stop;
 use super::{Begin, Common, perform, secrets};
 use crate::config::Strings;
 use clap::{Args, Subcommand};
+use std::io::IsTerminal;
 
 #[derive(Debug, Subcommand)]
 pub enum Act {
@@ -41,6 +42,16 @@ pub enum Act {
         name: String,
         /// Names separated by commas; `all` for every bucket, `none` for none
         buckets: String,
+    },
+    /// Set up an account's authenticator app: shows its picture and asks for the first code
+    Totp(Totp),
+    /// Make a link that stands in for a lost second factor, once and beside the password
+    Recover { name: String },
+    /// Make an account have a second factor, or no longer
+    RequireFactor {
+        name: String,
+        /// yes or no
+        required: YesNo,
     },
     /// List where an account is logged in
     Sessions { name: String },
@@ -99,6 +110,32 @@ pub struct Invite {
     note: String,
 }
 
+#[derive(Debug, Args)]
+pub struct Totp {
+    name: String,
+    /// Switch the app on that was set up before, by the code that it shows
+    #[arg(long, conflicts_with = "remove")]
+    confirm: bool,
+    /// Read that code from standard input instead of asking for it
+    #[arg(long, requires = "confirm")]
+    code_stdin: bool,
+    /// Take the app away
+    #[arg(long)]
+    remove: bool,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum YesNo {
+    Yes,
+    No,
+}
+
+impl YesNo {
+    pub fn is_yes(self) -> bool {
+        matches!(self, YesNo::Yes)
+    }
+}
+
 /// The names in a list; `none` is the empty list.
 pub fn names(list: &str) -> Vec<String> {
     list.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "none").map(str::to_owned).collect()
@@ -107,6 +144,16 @@ pub fn names(list: &str) -> Vec<String> {
 pub async fn run(common: &Common, act: Act, env: &Strings) -> Result<(), Stop> {
     // An installation may begin with its first account.
     let begin = if matches!(act, Act::Add(_)) { Begin::New } else { Begin::Existing };
+    // The app has to be read in before it shows a code: where somebody sits at the terminal, both in one go.
+    if let Act::Totp(Totp { name, confirm: false, remove: false, .. }) = &act
+        && std::io::stdin().is_terminal()
+        && !common.json
+    {
+        let name = name.clone();
+        perform(common, env, Command::UserTotp { name: name.clone() }, begin).await?;
+        let code = Password(secrets::known("The code that the app shows now", false)?);
+        return perform(common, env, Command::UserTotpConfirm { name, code }, begin).await;
+    }
     perform(common, env, command(act)?, begin).await
 }
 
@@ -135,6 +182,14 @@ fn command(act: Act) -> Result<Command, Stop> {
         Act::Enable { name } => Command::UserEnable { name },
         Act::Delete { name } => Command::UserDelete { name },
         Act::Buckets { name, buckets } => Command::UserBuckets { name, buckets: names(&buckets) },
+        Act::Totp(Totp { name, confirm: true, code_stdin, .. }) => Command::UserTotpConfirm {
+            name,
+            code: Password(secrets::known("The code that the app shows now", code_stdin)?),
+        },
+        Act::Totp(Totp { name, remove: true, .. }) => Command::UserTotpRemove { name },
+        Act::Totp(Totp { name, .. }) => Command::UserTotp { name },
+        Act::Recover { name } => Command::UserRecover { name },
+        Act::RequireFactor { name, required } => Command::UserRequireFactor { name, required: required.is_yes() },
         Act::Sessions { name } => Command::UserSessions { name },
         Act::Link { name, code } => Command::UserLink { name, code },
         Act::Logout { name, session } => Command::UserLogout { name, session },

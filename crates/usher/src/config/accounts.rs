@@ -18,8 +18,31 @@ pub struct Accounts {
     pub breach_file: Option<PathBuf>,
     /// A file with the secret mixed into every password hash.
     pub pepper_file: Option<PathBuf>,
+    /// Which accounts must have a second factor; groups and accounts can be made to have one besides.
+    pub require_factor: RequireFactor,
+    /// The name under which authenticator apps list this server; else the service's name.
+    pub totp_issuer: Option<String>,
     /// What one password hash costs.
     pub hash: HashCost,
+}
+
+/// Which accounts must have a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequireFactor {
+    /// None, unless one of their groups or they themselves are made to.
+    Nobody,
+    /// Those that manage others.
+    Admins,
+    /// All.
+    Everybody,
+}
+
+impl Choice for RequireFactor {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("nobody", RequireFactor::Nobody),
+        ("admins", RequireFactor::Admins),
+        ("everybody", RequireFactor::Everybody),
+    ];
 }
 
 /// Who may make an account for themselves.
@@ -59,6 +82,8 @@ impl Default for Accounts {
             strict: false,
             breach_file: None,
             pepper_file: None,
+            require_factor: RequireFactor::Nobody,
+            totp_issuer: None,
             hash: HashCost::default(),
         }
     }
@@ -93,6 +118,8 @@ impl Keys for Accounts {
         to.setting("strict", &mut self.strict);
         to.setting("breach_file", &mut self.breach_file);
         to.setting("pepper_file", &mut self.pepper_file);
+        to.setting("require_factor", &mut self.require_factor);
+        to.setting("totp_issuer", &mut self.totp_issuer);
         to.section("hash", &mut self.hash);
     }
 }

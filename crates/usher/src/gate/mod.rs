@@ -7,6 +7,7 @@
 //! credentials at once that disagree; anything from a query string.
 
 use crate::accounts::Rights;
+use crate::config::RequireFactor;
 use crate::cx::Cx;
 use crate::id::{AccountId, PersonalTokenId, SessionId};
 use crate::secret;
@@ -38,10 +39,14 @@ pub enum Door {
     AdminPage,
     /// The page on which a new password must be chosen. Cookie only, and the only door for such an account.
     PasswordPage,
+    /// The page on which second factors are set up. Cookie only, and open to an account that must set one up first.
+    FactorPage,
     /// One's own account through the API. A session's cookie or access token; never a personal token.
     Own,
     /// One's own password, through the API: as [`Door::Own`], and open to an account that must choose a new one.
     OwnPassword,
+    /// One's own second factors, through the API: as [`Door::Own`], and open to an account that must set one up.
+    OwnFactors,
     /// One's own facts, to read. Also a personal token with the scope `profile`.
     Profile,
     /// Buckets and their entries. Also a personal token with the scope `media`.
@@ -61,8 +66,10 @@ impl Door {
     pub fn takes(self, kind: Credential) -> bool {
         use Credential::{Access, Cookie, Media, Personal};
         match self {
-            Door::Page | Door::AdminPage | Door::PasswordPage | Door::AppToken => matches!(kind, Cookie),
-            Door::Own | Door::OwnPassword | Door::Leave => matches!(kind, Cookie | Access),
+            Door::Page | Door::AdminPage | Door::PasswordPage | Door::FactorPage | Door::AppToken => {
+                matches!(kind, Cookie)
+            }
+            Door::Own | Door::OwnPassword | Door::OwnFactors | Door::Leave => matches!(kind, Cookie | Access),
             Door::Profile | Door::Library | Door::Admin => matches!(kind, Cookie | Access | Personal),
             Door::Location => matches!(kind, Cookie | Access | Media),
         }
@@ -77,9 +84,40 @@ impl Door {
         }
     }
 
+    /// Whether an account that must choose a new password first, or set up a second factor, may pass.
+    fn before(self, demand: Demand) -> bool {
+        let password = matches!(self, Door::PasswordPage | Door::OwnPassword | Door::Leave);
+        match demand {
+            Demand::Password => password,
+            Demand::Factor => password || matches!(self, Door::FactorPage | Door::OwnFactors),
+        }
+    }
+
     fn admins_only(self) -> bool {
         matches!(self, Door::Admin | Door::AdminPage)
     }
+}
+
+/// What an account must do before anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Demand {
+    Password,
+    Factor,
+}
+
+/// Whether an account must have a second factor: by its role, by one of its groups, or itself.
+pub fn demands_factor(cx: &Cx, rights: &Rights) -> bool {
+    rights.factor_demanded
+        || match cx.app.config.accounts.require_factor {
+            RequireFactor::Nobody => false,
+            RequireFactor::Admins => rights.admin(),
+            RequireFactor::Everybody => true,
+        }
+}
+
+/// Whether an account must set up a second factor before it gets at anything.
+pub fn must_enrol(cx: &Cx, rights: &Rights) -> bool {
+    !rights.has_factor && demands_factor(cx, rights)
 }
 
 /// What a request shows.
@@ -166,6 +204,9 @@ pub enum Refusal {
     /// A new password must be chosen first.
     #[error("choose a new password first")]
     PasswordChangeRequired,
+    /// A second factor must be set up first.
+    #[error("set up a second factor first")]
+    FactorRequired,
     /// The database did not answer, and memory does not know.
     #[error("not available right now")]
     Unavailable,
@@ -183,8 +224,11 @@ pub async fn admit(cx: &Cx, shown: Shown<'_>, door: Door) -> Result<Caller, Refu
     if caller.rights.disabled() {
         return Err(Refusal::Ended);
     }
-    if caller.rights.must_change && !matches!(door, Door::PasswordPage | Door::OwnPassword | Door::Leave) {
+    if caller.rights.must_change && !door.before(Demand::Password) {
         return Err(Refusal::PasswordChangeRequired);
+    }
+    if must_enrol(cx, &caller.rights) && !door.before(Demand::Factor) {
+        return Err(Refusal::FactorRequired);
     }
     if door.admins_only() && !caller.rights.admin() {
         return Err(Refusal::Forbidden);
@@ -284,8 +328,8 @@ pub async fn admit_grant(cx: &Cx, grant: u64) -> Result<Arc<Rights>, Refusal> {
         },
     };
     let rights = rights(cx, account).await?;
-    // Whoever must choose a new password first gets nothing else until then, by an older link neither.
-    if rights.disabled() || rights.must_change { Err(Refusal::Ended) } else { Ok(rights) }
+    // Whoever must choose a new password or set up a factor first gets nothing else until then, by an older link neither.
+    if rights.disabled() || rights.must_change || must_enrol(cx, &rights) { Err(Refusal::Ended) } else { Ok(rights) }
 }
 
 /// What a session that was just begun looks like from inside: for answers that follow a login.

@@ -72,6 +72,10 @@ doors! {
     AdminPage = Door::AdminPage;
     /// The page on which a new password is chosen.
     PasswordPage = Door::PasswordPage;
+    /// The page on which second factors are set up.
+    FactorPage = Door::FactorPage;
+    /// One's own second factors, through the API.
+    OwnFactors = Door::OwnFactors;
     /// One's own account, through the API.
     Own = Door::Own;
     /// One's own password, through the API.

@@ -8,6 +8,7 @@ use crate::accounts::{ChangeError, CreateError};
 use crate::devices::{BeginError, DecideError};
 use crate::gate::Refusal;
 use crate::login::again::{AgainError, PasswordError, ProfileChangeError};
+use crate::login::factors::FactorError;
 use crate::login::links::LinkError;
 use crate::login::{LoginError, SignupError};
 use crate::media::root::OpenError;
@@ -224,6 +225,9 @@ impl From<Refusal> for Failure {
             Refusal::PasswordChangeRequired => {
                 (StatusCode::FORBIDDEN, "password_change_required", "Choose a new password first.")
             }
+            Refusal::FactorRequired => {
+                (StatusCode::FORBIDDEN, "factor_required", "Set up a second factor first, as an authenticator app.")
+            }
             Refusal::Unavailable => {
                 return Failure::new(
                     StatusCode::SERVICE_UNAVAILABLE,
@@ -243,6 +247,16 @@ impl From<LoginError> for Failure {
             LoginError::InvalidCredentials => {
                 Failure::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "The username or the password is wrong.")
             }
+            LoginError::PasscodeRequired(_) => Failure::new(
+                StatusCode::UNAUTHORIZED,
+                "passcode_required",
+                "This account has a second factor. Send a passcode of its authenticator app, or a recovery code, along.",
+            ),
+            LoginError::PasscodeInvalid => Failure::new(
+                StatusCode::UNAUTHORIZED,
+                "passcode_invalid",
+                "That passcode is wrong, or was used before. Wait for the next one.",
+            ),
             LoginError::RateLimited(wait) => Failure::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "rate_limited",
@@ -327,11 +341,12 @@ impl From<AgainError> for Failure {
             AgainError::Required => Failure::new(
                 StatusCode::UNAUTHORIZED,
                 "reauthentication_required",
-                "Your last login is too long ago for this. Send your password along, as `password`.",
+                "Your last login is too long ago for this. Send your password along, as `password`, or a passcode, as `passcode`.",
             ),
             AgainError::Wrong => {
                 Failure::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "That is not your present password.")
             }
+            AgainError::WrongPasscode => LoginError::PasscodeInvalid.into(),
             AgainError::Ended => Refusal::Ended.into(),
             AgainError::Login(error) => error.into(),
         }
@@ -352,6 +367,43 @@ impl From<PasswordError> for Failure {
         match error {
             PasswordError::Weak(problems) => Failure::weak(problems),
             PasswordError::Again(error) => error.into(),
+        }
+    }
+}
+
+impl From<FactorError> for Failure {
+    fn from(error: FactorError) -> Failure {
+        match error {
+            FactorError::NotFound => Failure::not_found(),
+            FactorError::NothingWaits => Failure::new(
+                StatusCode::CONFLICT,
+                "nothing_waits",
+                "No set-up waits for a code, or it has expired. Begin again.",
+            ),
+            FactorError::WrongCode => Failure::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "passcode_invalid",
+                "That is no code of this app at this moment. Try the one it shows now.",
+            ),
+            FactorError::Demanded => Failure::new(
+                StatusCode::CONFLICT,
+                "factor_required",
+                "This account must have a second factor. Set up another one before this is removed.",
+            ),
+            FactorError::NoFactor => Failure::new(
+                StatusCode::CONFLICT,
+                "no_factor",
+                "Recovery codes stand in for a second factor. Set one up first.",
+            ),
+            FactorError::Ended => Refusal::Ended.into(),
+            FactorError::Again(error) => error.into(),
+            FactorError::Storage(error) => error.into(),
+            FactorError::Sealing => Failure::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something went wrong on the server. The log tells what, under this request's id.",
+            )
+            .caused_by(error),
         }
     }
 }

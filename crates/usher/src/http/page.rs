@@ -107,6 +107,7 @@ pub async fn failures(cx: Cx, request: Request, next: Next) -> Response {
     };
     match failure.code {
         "password_change_required" => return onward("/password"),
+        "factor_required" => return onward("/account/security"),
         _ if failure.status == StatusCode::UNAUTHORIZED => {
             let back = if get { safe_return(&asked) } else { "/library" };
             let query = percent_encoding::utf8_percent_encode(back, percent_encoding::NON_ALPHANUMERIC);

@@ -7,6 +7,8 @@ use crate::accounts::{api as accounts_api, pages as accounts_pages};
 use crate::admin::{api as admin_api, pages as admin_pages};
 use crate::cx::Cx;
 use crate::devices::pages as device_pages;
+use crate::login::api::factors as factors_api;
+use crate::login::pages::{security, steps};
 use crate::login::{api as login_api, pages as login_pages, signed};
 use crate::media::{api as media_api, deliver, pages as media_pages};
 use crate::oauth::api as oauth_api;
@@ -61,10 +63,13 @@ fn pages() -> Router {
         .route("/setup", get(login_pages::setup_page).post(login_pages::setup))
         .route("/setup/{token}", get(login_pages::take_setup))
         .route("/login", get(login_pages::login_page).post(door::enter))
+        .route("/login/code", get(steps::code_page).post(steps::code))
         .route("/signup", get(login_pages::signup_page).post(login_pages::signup))
         .route("/signup/{token}", get(login_pages::take_invite))
         .route("/reset", get(login_pages::reset_page).post(login_pages::reset))
         .route("/reset/{token}", get(login_pages::take_reset))
+        .route("/recover", get(steps::recover_page).post(steps::recover))
+        .route("/recover/{token}", get(login_pages::take_recover))
         .route("/logout", get(login_pages::logout_page).post(login_pages::logout))
         .method_not_allowed_fallback(not_like_this)
         .layer(from_fn(csrf::protect))
@@ -95,6 +100,13 @@ fn account_pages() -> Router {
         .route("/account", get(accounts_pages::account_page))
         .route("/account/profile", post(accounts_pages::change_profile))
         .route("/account/password", post(accounts_pages::change_password))
+        .route("/account/again", post(security::prove_again))
+        .route("/account/news", get(security::news_page).post(security::seen))
+        .route("/account/security", get(security::security_page))
+        .route("/account/security/totp", post(security::begin_totp))
+        .route("/account/security/totp/confirm", post(security::confirm_totp))
+        .route("/account/security/totp/remove", post(security::remove_totp))
+        .route("/account/security/codes", post(security::new_codes))
         .route("/account/sessions/{id}/end", post(accounts_pages::end_session))
         .route("/account/sessions/end-others", post(accounts_pages::end_others))
         .route("/account/sessions/end-all", post(accounts_pages::end_all))
@@ -163,6 +175,9 @@ fn account_api() -> OpenApiRouter {
         .routes(routes!(accounts_api::me, accounts_api::change))
         .routes(routes!(accounts_api::change_password))
         .routes(routes!(accounts_api::reauthenticate))
+        .routes(routes!(factors_api::totp, factors_api::begin_totp, factors_api::remove_totp))
+        .routes(routes!(factors_api::confirm_totp))
+        .routes(routes!(factors_api::recovery_codes, factors_api::renew_codes))
         .routes(routes!(sessions_api::list))
         .routes(routes!(sessions_api::end))
         .routes(routes!(sessions_api::end_others))
@@ -194,12 +209,15 @@ fn api() -> OpenApiRouter {
 }
 
 fn admin_api() -> OpenApiRouter {
-    use admin_api::{audit, groups, invites, keys, users};
+    use admin_api::{audit, factors, groups, invites, keys, users};
     OpenApiRouter::new()
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::show, users::change, users::remove))
         .routes(routes!(users::reset_link))
         .routes(routes!(users::forgive))
+        .routes(routes!(factors::show, factors::demand, factors::remove))
+        .routes(routes!(factors::demand_of_group))
+        .routes(routes!(factors::recovery_link))
         .routes(routes!(users::end_sessions))
         .routes(routes!(users::list_sessions))
         .routes(routes!(users::end_session))
@@ -215,7 +233,7 @@ fn admin_api() -> OpenApiRouter {
 }
 
 fn admin_pages() -> Router {
-    use admin_pages::{accounts, audit, groups, invites};
+    use admin_pages::{accounts, audit, factors, groups, invites};
     Router::new()
         .route("/admin", get(admin_pages::begin))
         .route("/admin/accounts", get(accounts::list).post(accounts::create))
@@ -224,6 +242,9 @@ fn admin_pages() -> Router {
         .route("/admin/accounts/{id}/sessions/{session}/end", post(accounts::end_session))
         .route("/admin/accounts/{id}/reset-link", post(accounts::reset_link))
         .route("/admin/accounts/{id}/forgive", post(accounts::forgive))
+        .route("/admin/accounts/{id}/factors/demand", post(factors::demand))
+        .route("/admin/accounts/{id}/factors/remove", post(factors::remove))
+        .route("/admin/accounts/{id}/recovery-link", post(factors::recovery_link))
         .route("/admin/accounts/{id}/delete", post(accounts::delete))
         .route("/admin/groups", get(groups::list).post(groups::create))
         .route("/admin/groups/{id}", get(groups::edit).post(groups::save))

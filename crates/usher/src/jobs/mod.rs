@@ -63,6 +63,7 @@ static JOBS: &[Job] = &[
     job!("remove old link codes" every 30: link_codes),
     job!("forget used signatures" every 30: signatures),
     job!("forget devices" every 30: devices),
+    job!("remove old steps and notices" every 30: factors),
     job!("remove data of ended sessions" every 30: session_data),
     job!("remove ended sessions" every 30: ended_sessions),
     job!("remove old personal tokens" every 30: personal_tokens),
@@ -177,6 +178,10 @@ async fn link_codes(cx: &Cx, limit: u32) -> Done {
 
 async fn signatures(cx: &Cx, limit: u32) -> Done {
     Ok(login::signed::sweep(cx, limit).await?)
+}
+
+async fn factors(cx: &Cx, limit: u32) -> Done {
+    Ok(login::factors::sweep(cx, limit).await?)
 }
 
 async fn events(cx: &Cx, limit: u32) -> Done {

@@ -5,7 +5,7 @@
 //! is given along; a new proof renews the cookie's secret in the same commit as the act it was given for.
 //! Refuses: a password change whose present password is not the present one any more when it commits.
 
-use super::{LoginError, prove, store, throttle, weaknesses, words_of};
+use super::{LoginError, prove, prove_passcode, store, throttle, weaknesses, words_of};
 use crate::accounts::hash::nfc;
 use crate::accounts::profile::{self, DisplayName, Email, ProfileError};
 use crate::accounts::{self, Account};
@@ -31,6 +31,9 @@ pub enum AgainError {
     /// The password is wrong.
     #[error("the password is wrong")]
     Wrong,
+    /// The passcode is wrong, or was used before.
+    #[error("the passcode is wrong")]
+    WrongPasscode,
     /// The session has ended meanwhile.
     #[error("the session has ended")]
     Ended,
@@ -68,11 +71,22 @@ pub fn may_act(cx: &Cx) -> bool {
 /// Takes a password as a proof by itself, for the acts that follow. Returns the caller as they stand afterwards, and
 /// what renews the browser's cookie.
 pub async fn prove_again(cx: &Cx, password: Zeroizing<String>) -> Result<(Cx, Proof), AgainError> {
-    let (account, live) = session_of(cx)?;
+    prove_again_by(cx, Given { password: Some(password), passcode: None }).await
+}
+
+/// The same by a password or a passcode.
+///
+/// # Errors
+/// [`AgainError::Required`] when nothing was given: a session's own recent proof is no new one.
+pub async fn prove_again_by(cx: &Cx, given: Given) -> Result<(Cx, Proof), AgainError> {
+    let (_, live) = session_of(cx)?;
     let caller = cx.caller.clone().ok_or(AgainError::Required)?;
-    prove(cx, account, password).await?.ok_or(AgainError::Wrong)?;
-    let proof = proven_now(cx, &live);
-    let entry = Entry::new(cx, Event::Reauthenticated, Outcome::Done).detail("pwd");
+    let method = if given.password.is_some() { "pwd" } else { "passcode" };
+    if given.password.is_none() && given.passcode.is_none() {
+        return Err(AgainError::Required);
+    }
+    let proof = step_up_by(cx, given).await?;
+    let entry = Entry::new(cx, Event::Reauthenticated, Outcome::Done).detail(method);
     let (given, now) = (proof.clone(), cx.now);
     let lives = cx
         .write("login.prove_again", async move |tx| {
@@ -89,16 +103,42 @@ pub async fn prove_again(cx: &Cx, password: Zeroizing<String>) -> Result<(Cx, Pr
     Ok((cx.admitted(caller), proof))
 }
 
+/// What is given along with a sensitive act, to prove once more who asks for it. Empty texts are none.
+#[derive(Default)]
+pub struct Given {
+    /// The account's password.
+    pub password: Option<Zeroizing<String>>,
+    /// A passcode of its authenticator app, or a recovery code. Used up by it, whatever becomes of the act.
+    pub passcode: Option<Zeroizing<String>>,
+}
+
+impl Given {
+    /// What a body or a form gave.
+    pub fn new(password: Option<String>, passcode: Option<String>) -> Given {
+        let some = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Zeroizing::new);
+        Given { password: some(password), passcode: some(passcode) }
+    }
+}
+
 /// A proof for a sensitive act: the password if one is given, else the session's own recent one.
 pub async fn step_up(cx: &Cx, password: Option<Zeroizing<String>>) -> Result<Proof, AgainError> {
+    step_up_by(cx, Given { password, passcode: None }).await
+}
+
+/// A proof for a sensitive act: the password or a passcode if one is given, else the session's own recent one.
+pub async fn step_up_by(cx: &Cx, given: Given) -> Result<Proof, AgainError> {
     let (account, live) = session_of(cx)?;
-    match password {
-        Some(password) => match prove(cx, account, password).await? {
-            Some(_) => Ok(proven_now(cx, &live)),
+    match given {
+        Given { password: Some(password), .. } => match prove(cx, account, password).await? {
+            Some(_) => Ok(proven_now(cx, &live, "pwd")),
             None => Err(AgainError::Wrong),
         },
-        None if is_fresh(cx) => Ok(Proof::Recent),
-        None => Err(AgainError::Required),
+        Given { passcode: Some(passcode), .. } => match prove_passcode(cx, account, &passcode).await? {
+            Some(method) => Ok(proven_now(cx, &live, method)),
+            None => Err(AgainError::WrongPasscode),
+        },
+        _ if is_fresh(cx) => Ok(Proof::Recent),
+        _ => Err(AgainError::Required),
     }
 }
 
@@ -108,8 +148,9 @@ fn session_of(cx: &Cx) -> Result<(AccountId, Arc<Live>), AgainError> {
     Ok((live.account, live.clone()))
 }
 
-fn proven_now(cx: &Cx, live: &Live) -> Proof {
-    Proof::Now { renewal: Renewal::draw(cx, live.id, &live.amr), kind: live.kind, expires_at: live.expires_at }
+fn proven_now(cx: &Cx, live: &Live, method: &str) -> Proof {
+    let amr = sessions::proven_also(&live.amr, method);
+    Proof::Now { renewal: Renewal::draw(cx, live.id, &amr), kind: live.kind, expires_at: live.expires_at }
 }
 
 /// A change of what one says of oneself. `None` leaves a fact, `Some(None)` removes it.
@@ -118,8 +159,8 @@ pub struct ProfileChange {
     pub display_name: Option<Option<DisplayName>>,
     /// Where mail goes. A new address is unproven.
     pub email: Option<Option<Email>>,
-    /// The password, for a new address when the last proof is too old.
-    pub password: Option<Zeroizing<String>>,
+    /// A proof, for a new address when the last one is too old.
+    pub given: Given,
 }
 
 /// Why one's own facts are not changed.
@@ -148,7 +189,7 @@ pub async fn change_profile(cx: &Cx, change: ProfileChange) -> Result<Proof, Pro
         (false, true) => "email",
         (false, false) => return Ok(Proof::Recent),
     };
-    let proof = if email.is_some() { step_up(cx, change.password).await? } else { Proof::Recent };
+    let proof = if email.is_some() { step_up_by(cx, change.given).await? } else { Proof::Recent };
     let entry = Entry::new(cx, Event::AccountChanged, Outcome::Done).detail(what);
     let (change, given, now) = (profile::Change { display_name, email }, proof.clone(), cx.now);
     cx.write("login.change_profile", async move |tx| {
@@ -203,7 +244,7 @@ pub async fn change_password(cx: &Cx, change: PasswordChange) -> Result<Proof, P
     let encoded = cx.app.hasher.hash(change.password).await;
     let encoded = encoded.map_err(|busy| AgainError::from(LoginError::Busy(busy.retry_after)))?;
 
-    let proof = proven_now(cx, &live);
+    let proof = proven_now(cx, &live, "pwd");
     let changed = Entry::new(cx, Event::PasswordChanged, Outcome::Done).detail("own");
     let others = Entry::new(cx, Event::SessionEnded, Outcome::Done).detail(EndReason::PasswordChanged.word());
     let end_others = change.end_others || known.must_change_at.is_some();

@@ -1,6 +1,8 @@
 //! Logging in, refreshing and logging out through the API, and the OAuth-style password form.
 
-use super::{Attempt, LoginError, with_password};
+pub mod factors;
+
+use super::{Attempt, LoginError, Wanted, with_password};
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
 use crate::gate::{self, Door};
@@ -27,6 +29,10 @@ pub struct Login {
     /// The password.
     #[schema(format = Password)]
     pub password: String,
+    /// A passcode of the account's authenticator app, or one of its recovery codes. Needed when the account has a second
+    /// factor: the answer is `passcode_required` without one.
+    #[schema(format = Password)]
+    pub passcode: Option<String>,
     /// A name for this device, shown in the list of sessions.
     #[serde(default)]
     pub device: String,
@@ -48,6 +54,8 @@ pub struct AccountBrief {
     pub role: &'static str,
     /// Whether a new password must be chosen before anything else.
     pub must_change: bool,
+    /// Whether a second factor must be set up before anything else.
+    pub must_enrol: bool,
 }
 
 /// A session's public facts.
@@ -57,6 +65,10 @@ pub struct SessionBrief {
     pub id: String,
     /// `browser`, `device` or `api`.
     pub kind: &'static str,
+    /// How it was proven (RFC 8176).
+    pub amr: Vec<String>,
+    /// How strongly: `aal1`, or `aal2` with several factors.
+    pub acr: &'static str,
     /// The absolute end, which activity does not move.
     #[schema(format = DateTime)]
     pub expires_at: String,
@@ -96,7 +108,7 @@ pub struct LoginAnswer {
 #[utoipa::path(post, path = "/api/v1/login", tag = "session", request_body = Login, security(()), responses(
     (status = 200, description = "Logged in", body = LoginAnswer),
     (status = 400, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "The username or the password is wrong", body = Problem, content_type = "application/problem+json"),
+    (status = 401, description = "The username or the password is wrong; or they are right, and a passcode is missing (`passcode_required`) or wrong (`passcode_invalid`)", body = Problem, content_type = "application/problem+json"),
     (status = 403, description = "The request came from another site", body = Problem, content_type = "application/problem+json"),
     (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
     (status = 415, description = "The body is not sent as JSON", body = Problem, content_type = "application/problem+json"),
@@ -108,9 +120,12 @@ pub async fn login(cx: Cx, app: Option<Extension<CorsApp>>, Json(body): Json<Log
     let attempt = Attempt {
         username: body.username,
         password: Zeroizing::new(body.password),
-        kind: if body.cookie { Kind::Browser } else { Kind::Api },
-        label: label(&body.device),
-        refresh: !body.cookie,
+        passcode: body.passcode.map(Zeroizing::new),
+        wanted: Wanted {
+            kind: if body.cookie { Kind::Browser } else { Kind::Api },
+            label: label(&body.device),
+            refresh: !body.cookie,
+        },
     };
     let logged_in = with_password(&cx, attempt).await?;
     let session = &logged_in.session;
@@ -125,9 +140,11 @@ pub async fn login(cx: Cx, app: Option<Extension<CorsApp>>, Json(body): Json<Log
         session: SessionBrief {
             id: session.id.to_string(),
             kind: session.kind.word(),
+            amr: session.amr.split(' ').map(str::to_owned).collect(),
+            acr: sessions::acr(&session.amr),
             expires_at: (cx.now + session.absolute).rfc3339(),
         },
-        account: brief(&caller),
+        account: brief(&cx, &caller),
         tokens: Tokens { media_token: Some(tokens::media(&cx, &caller)?), ..tokens },
     };
     let mut response = axum::Json(answer).into_response();
@@ -144,12 +161,13 @@ pub async fn login(cx: Cx, app: Option<Extension<CorsApp>>, Json(body): Json<Log
     Ok(response)
 }
 
-fn brief(caller: &gate::Caller) -> AccountBrief {
+fn brief(cx: &Cx, caller: &gate::Caller) -> AccountBrief {
     AccountBrief {
         id: caller.account().to_string(),
         username: caller.rights.username.clone(),
         role: caller.rights.role.word(),
         must_change: caller.rights.must_change,
+        must_enrol: gate::must_enrol(cx, &caller.rights),
     }
 }
 
@@ -177,8 +195,9 @@ fn tokens(
     audience: &Audience,
     refresh_token: Option<String>,
 ) -> Result<Tokens, Failure> {
-    // An app's API knows nothing of a password that must be chosen first, so until then no token is for it.
-    let audience = if caller.rights.must_change { &Audience::Own } else { audience };
+    // An app's API knows nothing of a password or a factor that must come first, so until then no token is for it.
+    let held = caller.rights.must_change || gate::must_enrol(cx, &caller.rights);
+    let audience = if held { &Audience::Own } else { audience };
     Ok(Tokens {
         access_token: tokens::access(cx, caller, audience)?,
         token_type: "Bearer",
@@ -307,6 +326,9 @@ pub struct TokenForm {
     /// The password.
     #[schema(format = Password)]
     pub password: String,
+    /// A passcode of the account's authenticator app, or one of its recovery codes, when it has a second factor.
+    #[schema(format = Password)]
+    pub passcode: Option<String>,
     /// Scopes, separated by spaces. `offline_access` also gives a refresh token.
     #[serde(default)]
     pub scope: String,
@@ -334,7 +356,7 @@ pub struct TokenError {
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, description = "Logged in", body = Tokens),
     (status = 400, description = "The form is not one this route takes", body = TokenError),
-    (status = 401, description = "The username or the password is wrong", body = TokenError),
+    (status = 401, description = "The username or the password is wrong, or a passcode is missing or wrong", body = TokenError),
     (status = 403, description = "The request came from another site", body = Problem, content_type = "application/problem+json"),
     (status = 413, description = "The body is too large", body = TokenError),
     (status = 415, description = "The body is not a form", body = TokenError),
@@ -372,9 +394,12 @@ async fn token_by_form(
     let attempt = Attempt {
         username: form.username,
         password: Zeroizing::new(form.password),
-        kind: Kind::Api,
-        label: String::new(),
-        refresh: form.scope.split_whitespace().any(|scope| scope == "offline_access"),
+        passcode: form.passcode.map(Zeroizing::new),
+        wanted: Wanted {
+            kind: Kind::Api,
+            label: String::new(),
+            refresh: form.scope.split_whitespace().any(|scope| scope == "offline_access"),
+        },
     };
     let logged_in = with_password(cx, attempt).await.map_err(|error: LoginError| Failure::from(error))?;
     let session = &logged_in.session;
@@ -388,7 +413,7 @@ fn oauth_error(failure: Failure) -> Response {
     let error = match failure.code {
         "unsupported_grant_type" => "unsupported_grant_type",
         "unauthorized_client" => "unauthorized_client",
-        "invalid_credentials" => "invalid_grant",
+        "invalid_credentials" | "passcode_required" | "passcode_invalid" => "invalid_grant",
         "busy" | "unavailable" | "internal" | "rate_limited" => "temporarily_unavailable",
         _ => "invalid_request",
     };

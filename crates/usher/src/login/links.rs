@@ -1,4 +1,4 @@
-//! Single-use links: the first admin, an invitation, a lost password.
+//! Single-use links: the first admin, an invitation, a lost password, a lost second factor.
 //!
 //! Promises: a link carries 256 random bits, of which the row keeps a digest; it is spent by the same
 //! commit that does what it is for, so that a failed attempt does not cost it and two attempts do not
@@ -27,6 +27,8 @@ pub enum Kind {
     Invite,
     /// Sets a new password.
     Reset,
+    /// Stands in, once, for a second factor that was lost.
+    Recover,
 }
 
 impl Kind {
@@ -36,6 +38,7 @@ impl Kind {
             Kind::Setup => "setup",
             Kind::Invite => "invite",
             Kind::Reset => "reset",
+            Kind::Recover => "recover",
         }
     }
 
@@ -45,23 +48,25 @@ impl Kind {
             Kind::Setup => SecretKind::Setup,
             Kind::Invite => SecretKind::Invite,
             Kind::Reset => SecretKind::Reset,
+            Kind::Recover => SecretKind::Recover,
         }
     }
 
     /// How long it may wait.
     pub fn life(self) -> Duration {
         match self {
-            Kind::Setup | Kind::Reset => Duration::from_secs(3600),
+            Kind::Setup | Kind::Reset | Kind::Recover => Duration::from_secs(3600),
             Kind::Invite => Duration::from_secs(7 * 24 * 3600),
         }
     }
 
-    /// The page that takes it: `/setup`, `/signup`, `/reset`.
+    /// The page that takes it: `/setup`, `/signup`, `/reset`, `/recover`.
     pub fn page(self) -> &'static str {
         match self {
             Kind::Setup => "/setup",
             Kind::Invite => "/signup",
             Kind::Reset => "/reset",
+            Kind::Recover => "/recover",
         }
     }
 }
@@ -69,7 +74,7 @@ impl Kind {
 impl FromStr for Kind {
     type Err = ();
     fn from_str(word: &str) -> Result<Kind, ()> {
-        [Kind::Setup, Kind::Invite, Kind::Reset].into_iter().find(|kind| kind.word() == word).ok_or(())
+        [Kind::Setup, Kind::Invite, Kind::Reset, Kind::Recover].into_iter().find(|kind| kind.word() == word).ok_or(())
     }
 }
 
@@ -180,12 +185,14 @@ impl NewLink {
     }
 
     /// Writes the link with the transaction it belongs to. A new setup link replaces the one before, and
-    /// a new reset link the account's.
+    /// a new reset or recovery link the account's own.
     pub async fn insert(&self, tx: &mut Tx, now: Time) -> Result<(), Error> {
         let link = &self.made.link;
         match (link.kind, link.account) {
             (Kind::Setup, _) => store::revoke_kind(tx, Kind::Setup, now).await?,
-            (Kind::Reset, Some(account)) => store::revoke_links_of(tx, account, now).await?,
+            (Kind::Reset | Kind::Recover, Some(account)) => {
+                store::revoke_kind_of(tx, account, link.kind, now).await?;
+            }
             _ => {}
         }
         store::insert_link(tx, link, &self.digest, self.made_by).await?;
@@ -264,7 +271,8 @@ pub async fn invites(cx: &Cx, limit: u32) -> Result<Vec<Invite>, Error> {
     store::list_invites(&cx.app.db, cx.now, limit).await
 }
 
-fn digest(kind: Kind, token: &str) -> Option<Digest> {
+/// What is kept of such a link's secret; `None` when `token` has not its form.
+pub(super) fn digest(kind: Kind, token: &str) -> Option<Digest> {
     Plain::parse(kind.secret(), token).ok().map(|secret| secret.digest())
 }
 
@@ -298,7 +306,7 @@ pub async fn create_account(
     let id = AccountId::new(cx.now, &cx.app.rng);
     let (role, buckets) = match kind {
         Kind::Setup => (Role::Admin, Buckets::Every),
-        Kind::Invite | Kind::Reset => (Role::User, Buckets::None),
+        Kind::Invite | Kind::Reset | Kind::Recover => (Role::User, Buckets::None),
     };
     let new = NewAccount { id, username, password: Some(password), role, buckets, must_change: false };
     let used = Entry::new(cx, Event::LinkUsed, Outcome::Done).of(id).by(id).detail(kind.word());
@@ -360,6 +368,13 @@ pub async fn reset_password(cx: &Cx, token: &str, password: String) -> Result<Ac
     .await?
 }
 
+/// Spends a recovery link of this account with the login that it stands in for a factor of. `false` when it is no such
+/// link any more.
+pub(super) async fn spend_recovery(tx: &mut Tx, digest: &Digest, account: AccountId, now: Time) -> Result<bool, Error> {
+    let spent = store::spend_link(tx, Kind::Recover, digest, now).await?;
+    Ok(spent.is_some_and(|link| link.account == Some(account)))
+}
+
 /// Withdraws every link and forgets every counted failure, as after a restore: a link may have been used since the
 /// copy was made, and what was guessed back then says nothing about today.
 pub async fn begin_anew(cx: &Cx) -> Result<(), Error> {
@@ -368,6 +383,7 @@ pub async fn begin_anew(cx: &Cx) -> Result<(), Error> {
         store::revoke_every_link(tx, now).await?;
         // A browser that was forgotten since the copy was made must not be known again.
         sessions::known::forget_everyone(tx).await?;
+        super::factors::begin_anew(tx, now).await?;
         store::forget_every_failure(tx).await
     })
     .await

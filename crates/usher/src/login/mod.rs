@@ -3,19 +3,29 @@
 //! Promises: an unknown name, a wrong password and a disabled account get one answer, in text, headers and
 //! time; guessing is slowed per account, whatever spelling or route it uses, and per address without ever
 //! refusing a right password because of others there; a session begins only if the password that was
-//! checked is still the password when the session commits.
-//! Refuses: to hash inside a write, to hash without bound, and to say which part was wrong.
+//! checked is still the password when the session commits; an account that has a second factor is asked for it at
+//! every way in, and a passcode opens one session.
+//! Refuses: to hash inside a write, to hash without bound, and to say which part was wrong. Only whoever knows the
+//! password hears that a passcode is asked for.
 
 pub mod again;
 pub mod api;
+pub mod base32;
+pub mod factors;
 pub mod floor;
 pub mod links;
+pub mod notices;
 pub mod pages;
 pub mod person;
 pub mod signed;
+pub mod passcode;
+pub mod qr;
+pub mod step;
 mod store;
+pub mod totp;
 pub use store::STATEMENTS;
 pub use store::signed::STATEMENTS as SIGNED_STATEMENTS;
+pub use store::factors::STATEMENTS as FACTOR_STATEMENTS;
 pub mod throttle;
 
 use crate::accounts::hasher::Verdict;
@@ -27,6 +37,7 @@ use crate::id::AccountId;
 use crate::ops;
 use crate::secret::Plain;
 use crate::sessions::{self, Kind, Life, NewSession, known, refresh};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 use usher_db::Error;
@@ -38,12 +49,29 @@ pub struct Attempt {
     pub username: String,
     /// The password as it came.
     pub password: Zeroizing<String>,
-    /// What will hold the session.
+    /// A passcode of the authenticator app, a recovery code or a recovery link, when one came along. Looked at only if the account has
+    /// a second factor; empty is none.
+    pub passcode: Option<Zeroizing<String>>,
+    /// The session that is asked for.
+    pub wanted: Wanted,
+}
+
+/// The session that a login asks for.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// What will hold it.
     pub kind: Kind,
     /// What its owner will see in the list of sessions; empty to take it from the client's own name.
     pub label: String,
     /// Whether a refresh token is wanted.
     pub refresh: bool,
+}
+
+impl Wanted {
+    /// A session that lives by its cookie.
+    pub fn browser() -> Wanted {
+        Wanted { kind: Kind::Browser, label: String::new(), refresh: false }
+    }
 }
 
 /// A login that succeeded. The session is committed.
@@ -57,12 +85,28 @@ pub struct LoggedIn {
     pub device: Option<Arc<Plain>>,
 }
 
+/// A password that was right, of an account that has a second factor. It is no session and opens nothing; with a
+/// second proof, [`second`] begins one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstHalf {
+    /// Whose.
+    pub account: AccountId,
+    /// Which password it was.
+    version: i64,
+}
+
 /// Why a login is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
     /// Something about the name, the password or the account is not right; nobody says what.
     #[error("the username or the password is wrong")]
     InvalidCredentials,
+    /// The password is right, and a second proof is missing.
+    #[error("a passcode is needed")]
+    PasscodeRequired(FirstHalf),
+    /// The password is right, and the passcode is wrong or was used before.
+    #[error("the passcode is wrong")]
+    PasscodeInvalid,
     /// Too many wrong guesses for this account or, when guessing, from this address.
     #[error("too many attempts; wait before the next one")]
     RateLimited(Duration),
@@ -86,27 +130,50 @@ pub fn life(cx: &Cx, kind: Kind, role: accounts::Role) -> Life {
     Life { idle, absolute }
 }
 
-/// Logs in with a name and a password.
+/// Logs in with a name, a password and, where the account has a second factor, a passcode.
 ///
-/// The order is: throttle, read the credential, hash outside any write, then one guarded write that
-/// checks the credential's version and the account's standing again and begins the session.
+/// The order is: throttle, read the credential, hash outside any write, judge the passcode, then one guarded write that
+/// checks the credential's version and the account's standing again, uses the passcode up and begins the session.
+///
+/// # Errors
+/// [`LoginError::PasscodeRequired`] when everything is right but a passcode is missing: ask for one and log in again
+/// with it, or go on with [`second`].
 pub async fn with_password(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginError> {
     let started = floor::Started::now();
     let mut hashed = false;
     let result = judge(cx, attempt, &mut hashed).await;
-    cx.app.metrics.login(match &result {
-        Ok(_) => ops::LoginResult::Success,
-        Err(LoginError::InvalidCredentials) => ops::LoginResult::Refused,
-        Err(LoginError::RateLimited(_)) => ops::LoginResult::Throttled,
-        Err(LoginError::Busy(_)) => ops::LoginResult::Overloaded,
-        Err(LoginError::Storage(_)) => ops::LoginResult::Error,
-    });
+    count(cx, &result);
     // Whatever the answer is: the failure that begins a wait is told otherwise, and would tell by its time what the
     // other failures do not, whether there is an account with an imported hash.
     if hashed {
         started.hold(cx.app.hasher.usual_check()).await;
     }
     result
+}
+
+/// Goes on with a login whose password was right a moment ago. `step` is used up by the session that begins; a wrong
+/// passcode leaves it for the next attempt.
+pub async fn second(
+    cx: &Cx,
+    half: FirstHalf,
+    step: step::Mark,
+    passcode: Zeroizing<String>,
+    wanted: Wanted,
+) -> Result<LoggedIn, LoginError> {
+    let result = judge_second(cx, half, step, passcode, wanted).await;
+    count(cx, &result);
+    result
+}
+
+fn count(cx: &Cx, result: &Result<LoggedIn, LoginError>) {
+    cx.app.metrics.login(match result {
+        Ok(_) => ops::LoginResult::Success,
+        Err(LoginError::InvalidCredentials | LoginError::PasscodeInvalid) => ops::LoginResult::Refused,
+        Err(LoginError::PasscodeRequired(_)) => ops::LoginResult::Halfway,
+        Err(LoginError::RateLimited(_)) => ops::LoginResult::Throttled,
+        Err(LoginError::Busy(_)) => ops::LoginResult::Overloaded,
+        Err(LoginError::Storage(_)) => ops::LoginResult::Error,
+    });
 }
 
 /// `hashed` says whether a password was looked at, so that the time of the answer could tell something.
@@ -129,48 +196,197 @@ async fn judge(cx: &Cx, attempt: Attempt, hashed: &mut bool) -> Result<LoggedIn,
         return Err(refuse(cx, &subjects, known.as_deref(), ticket).await?);
     };
 
-    let label = if attempt.label.is_empty() { label_of(&cx.request.agent) } else { attempt.label };
-    let mut session =
-        NewSession::draw(cx, credential.account, attempt.kind, "pwd", label, life(cx, attempt.kind, credential.role));
-    if attempt.refresh {
+    let (account, version) = (credential.account, credential.version);
+    let old_hash = verdict == (Verdict::Right { rehash: true });
+    let state = factors::find(&cx.app.db, account).await?;
+    let passcode = attempt.passcode.filter(|passcode| !passcode.is_empty());
+    let second = match (state.any(), passcode) {
+        (false, _) => None,
+        (true, Some(passcode)) => Some(Second::of(cx, &credential, &state, &passcode).await?),
+        (true, None) => {
+            // The next step comes without the password. Renewed now, because a renewal changes the version that the
+            // next step is bound to.
+            let version = if old_hash { renewed(cx, &credential, attempt.password).await? } else { version };
+            return Err(LoginError::PasscodeRequired(FirstHalf { account, version }));
+        }
+    };
+    let beginning = Beginning {
+        account,
+        password: Some((version, subjects.account.clone(), ticket.device())),
+        second,
+        step: None,
+        amr: "pwd",
+        session: new_session(cx, account, credential.role, attempt.wanted),
+    };
+    match begin(cx, beginning).await? {
+        Began::Yes(session, device) => {
+            if old_hash {
+                rehash_later(cx.clone(), account, version, attempt.password);
+            }
+            Ok(LoggedIn { account, session: *session, device })
+        }
+        // The password changed, or the account was shut out, while we hashed.
+        Began::Stale => Err(refuse(cx, &subjects, known.as_deref(), ticket).await?),
+        Began::Spent(second) => Err(second.refuse(cx, credential.account, &credential.username).await?),
+    }
+}
+
+async fn judge_second(
+    cx: &Cx,
+    half: FirstHalf,
+    step: step::Mark,
+    passcode: Zeroizing<String>,
+    wanted: Wanted,
+) -> Result<LoggedIn, LoginError> {
+    let credential = accounts::find_credential_of(&cx.app.db, half.account).await?;
+    let usable = credential
+        .filter(|credential| credential.version == half.version && credential.standing == accounts::Standing::Active);
+    let Some(credential) = usable else { return Err(LoginError::InvalidCredentials) };
+    if step.is_spent(cx).await? {
+        return Err(LoginError::InvalidCredentials);
+    }
+    let state = factors::find(&cx.app.db, half.account).await?;
+    let second = Second::of(cx, &credential, &state, &passcode).await?;
+    let key = username::lookup_key(&credential.username).unwrap_or_default();
+    let beginning = Beginning {
+        account: half.account,
+        password: Some((
+            half.version,
+            throttle::Subjects::of(&key, cx.request.address).account,
+            known::Device::at(cx, half.account).await?,
+        )),
+        second: Some(second),
+        step: Some(step),
+        amr: "pwd",
+        session: new_session(cx, half.account, credential.role, wanted),
+    };
+    match begin(cx, beginning).await? {
+        Began::Yes(session, device) => Ok(LoggedIn { account: half.account, session: *session, device }),
+        Began::Stale => Err(LoginError::InvalidCredentials),
+        Began::Spent(second) => Err(second.refuse(cx, credential.account, &credential.username).await?),
+    }
+}
+
+fn new_session(cx: &Cx, account: AccountId, role: accounts::Role, wanted: Wanted) -> NewSession {
+    let label = if wanted.label.is_empty() { label_of(&cx.request.agent) } else { wanted.label };
+    let mut session = NewSession::draw(cx, account, wanted.kind, "", label, life(cx, wanted.kind, role));
+    if wanted.refresh {
         session.refresh = Some(refresh::First::draw(&cx.app.rng));
     }
-    let entry = Entry::new(cx, Event::Login, Outcome::Done)
-        .about(credential.account, session.id)
-        .by(credential.account)
-        .detail("pwd");
-    let (new, account_key, now) = (session.clone(), subjects.account.clone(), cx.now);
+    session
+}
+
+/// A passcode that was judged right and waits to be used up.
+struct Second {
+    judged: factors::Judged,
+    subjects: throttle::Subjects,
+    ticket: throttle::Ticket,
+}
+
+impl Second {
+    /// Judges a passcode. Wrong ones are counted apart from wrong passwords, and slowed in the same way.
+    async fn of(
+        cx: &Cx,
+        credential: &accounts::Credential,
+        state: &factors::State,
+        passcode: &str,
+    ) -> Result<Second, LoginError> {
+        let subjects = throttle::Subjects::of_factor(credential.account, cx.request.address);
+        let ticket = throttle::admit(cx, &subjects, None).await?;
+        match factors::judge(cx, credential.account, state, passcode).await? {
+            Some(judged) => Ok(Second { judged, subjects, ticket }),
+            None => Err(refuse_passcode(cx, &subjects, credential.account, &credential.username, ticket).await?),
+        }
+    }
+
+    /// Refuses it after all: it was used up by somebody else meanwhile.
+    async fn refuse(self, cx: &Cx, account: AccountId, username: &str) -> Result<LoginError, LoginError> {
+        refuse_passcode(cx, &self.subjects, account, username, self.ticket).await
+    }
+}
+
+/// Everything that was proven, and the session that it begins.
+struct Beginning {
+    account: AccountId,
+    /// Which password was right, and under what its failures are counted: the account's name, and the known device.
+    password: Option<(i64, String, Option<known::Device>)>,
+    second: Option<Second>,
+    /// The step that this login was carried by.
+    step: Option<step::Mark>,
+    /// What proved the account besides the second proof.
+    amr: &'static str,
+    session: NewSession,
+}
+
+/// How a beginning went.
+enum Began {
+    Yes(Box<NewSession>, Option<Arc<Plain>>),
+    /// What was proven holds no more.
+    Stale,
+    /// The passcode was used up meanwhile.
+    Spent(Second),
+}
+
+/// Begins a session: the one write in which every login ends.
+async fn begin(cx: &Cx, mut beginning: Beginning) -> Result<Began, Error> {
+    let second = beginning.second.take();
+    let mut session = beginning.session;
+    session.amr = match &second {
+        Some(second) => sessions::proven_also(beginning.amr, second.judged.method()),
+        None => beginning.amr.to_owned(),
+    };
+    let account = beginning.account;
+    let entry = Entry::new(cx, Event::Login, Outcome::Done).about(account, session.id).by(account).detail(&session.amr);
+    let proven = second.as_ref().map(|second| (second.judged.clone(), second.subjects.account.clone()));
+    let (new, password, step, now) = (session.clone(), beginning.password, beginning.step, cx.now);
     let most = cx.app.config.sessions.max_per_account;
-    let (account, version) = (credential.account, credential.version);
-    let offer = (attempt.kind == Kind::Browser).then(|| known::Offer::draw(cx));
-    let at = ticket.device();
+    let offer = (password.is_some() && session.kind == Kind::Browser).then(|| known::Offer::draw(cx));
     let begun = cx
         .write("login.begin", async move |tx| {
-            if !accounts::logged_in(tx, account, version, now).await? {
-                return Ok(None);
+            let stands = match &password {
+                Some((version, ..)) => accounts::logged_in(tx, account, *version, now).await?,
+                None => accounts::entered(tx, account, now).await?,
+            };
+            if !stands {
+                return Ok(Ok(None));
+            }
+            match &proven {
+                // A factor that was set up since we looked is asked for: the account's row is held by now, and whoever
+                // sets one up holds it too.
+                None if factors::any(tx, account).await? => return Ok(tx.undo(Ok(None))),
+                None => {}
+                Some((judged, subject)) => {
+                    if !judged.spend(tx, account, now).await? {
+                        return Ok(tx.undo(Err(())));
+                    }
+                    store::forget_failures(tx, subject).await?;
+                }
+            }
+            if let Some(step) = &step
+                && !step.spend(tx).await?
+            {
+                return Ok(tx.undo(Ok(None)));
             }
             sessions::start(tx, &new, most, now).await?;
-            match &at {
+            match &password {
                 // Whoever guesses elsewhere gets no new tries because the owner logs in at home.
-                Some(device) => device.proven(tx, now).await?,
-                None => store::forget_failures(tx, &account_key).await?,
+                Some((.., Some(device))) => device.proven(tx, now).await?,
+                Some((_, subject, None)) => store::forget_failures(tx, subject).await?,
+                None => {}
             }
             let device = match &offer {
                 Some(offer) => Some(offer.settle(tx, account, now).await?),
                 None => None,
             };
             entry.record(tx).await?;
-            Ok(Some(device))
+            Ok(Ok(Some(device)))
         })
         .await?;
-    let Some(device) = begun else {
-        // The password changed, or the account was shut out, while we hashed.
-        return Err(refuse(cx, &subjects, known.as_deref(), ticket).await?);
-    };
-    if verdict == (Verdict::Right { rehash: true }) {
-        rehash_later(cx.clone(), account, version, attempt.password);
-    }
-    Ok(LoggedIn { account, session, device })
+    Ok(match (begun, second) {
+        (Ok(Some(device)), _) => Began::Yes(Box::new(session), device),
+        (Err(()), Some(second)) => Began::Spent(second),
+        (Ok(None) | Err(()), _) => Began::Stale,
+    })
 }
 
 /// Hashes, in the bounded service and outside any write. Without a hash to compare it does the same work for nothing.
@@ -198,6 +414,35 @@ async fn refuse(
         Some(wait) => LoginError::RateLimited(wait),
         None => LoginError::InvalidCredentials,
     })
+}
+
+/// Counts a wrong passcode, and tells of it as [`refuse`] does of a wrong password.
+async fn refuse_passcode(
+    cx: &Cx,
+    subjects: &throttle::Subjects,
+    account: AccountId,
+    username: &str,
+    ticket: throttle::Ticket,
+) -> Result<LoginError, LoginError> {
+    crate::log::login_failed(cx.request.address, username, "passcode");
+    let target = username::lookup_key(username).unwrap_or_default();
+    let entry = Entry::new(cx, Event::Login, Outcome::Refused).of(account).target(target).detail("passcode");
+    let wait = throttle::count_failure(cx, subjects, None, entry, true).await?;
+    drop(ticket);
+    Ok(match wait {
+        Some(wait) => LoginError::RateLimited(wait),
+        None => LoginError::PasscodeInvalid,
+    })
+}
+
+/// Brings an older hash to today's strength at once, and says which version of the password it is then.
+async fn renewed(cx: &Cx, credential: &accounts::Credential, password: Zeroizing<String>) -> Result<i64, LoginError> {
+    let (account, version) = (credential.account, credential.version);
+    // Where there is no room for another hash, the next login tries again.
+    let Ok(encoded) = cx.app.hasher.hash(password).await else { return Ok(version) };
+    let renewed =
+        cx.write("login.rehash", async move |tx| accounts::rehash(tx, account, version, &encoded).await).await?;
+    Ok(if renewed { version + 1 } else { version })
 }
 
 /// Brings an older hash to today's strength after the answer was given, so that it cannot be told by its time.
@@ -275,6 +520,34 @@ pub async fn signup(cx: &Cx, username: username::Username, password: Zeroizing<S
         Ok(Ok(()))
     })
     .await?
+}
+
+/// By which method a passcode proves the account once more, for acts that ask again; `None` when it is wrong. Counts and
+/// slows like a login, and uses the passcode up.
+async fn prove_passcode(cx: &Cx, account: AccountId, passcode: &str) -> Result<Option<&'static str>, LoginError> {
+    let Some(credential) = accounts::find_credential_of(&cx.app.db, account).await? else { return Ok(None) };
+    let state = factors::find(&cx.app.db, account).await?;
+    let second = match Second::of(cx, &credential, &state, passcode).await {
+        Err(LoginError::PasscodeInvalid) => return Ok(None),
+        other => other?,
+    };
+    let (judged, subject, now) = (second.judged.clone(), second.subjects.account.clone(), cx.now);
+    let spent = cx
+        .write("login.prove_passcode", async move |tx| {
+            let spent = judged.spend(tx, account, now).await?;
+            if spent {
+                store::forget_failures(tx, &subject).await?;
+            }
+            Ok(spent)
+        })
+        .await?;
+    if spent {
+        return Ok(Some(second.judged.method()));
+    }
+    match second.refuse(cx, account, &credential.username).await? {
+        LoginError::PasscodeInvalid => Ok(None),
+        other => Err(other),
+    }
 }
 
 /// Which version of the account's password `password` is, for acts that ask again; `None` when it is wrong.

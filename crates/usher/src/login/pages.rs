@@ -1,7 +1,10 @@
 //! The pages at the door: first admin, login, sign-up, lost password, logout.
 
 use super::links::{self, Kind as LinkKind, LinkError};
-use super::{Attempt, LoginError, api, with_password};
+pub mod security;
+pub mod steps;
+
+use super::{Attempt, LoggedIn, LoginError, Wanted, api, with_password};
 use crate::accounts::username::Username;
 use crate::accounts::{self, CreateError};
 use crate::config::Signup;
@@ -13,9 +16,9 @@ use crate::http::failure::Failure;
 use crate::http::page::{onward, password_rule, safe_return, shell, show, with_cookies};
 use crate::pages::{
     Link, LoginPage, LogoutPage, LogoutState, Nav, Notice, Problem, Problems, Refusal, ResetPage, ResetState,
-    SetupPage, SetupState, SignupPage, SignupState,
+    SetupPage, SetupState, SignupPage, SignupState, href,
 };
-use crate::sessions::{Kind, cookie};
+use crate::sessions::cookie;
 use axum::extract::Path;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -38,6 +41,7 @@ pub async fn login_page(cx: Cx, headers: HeaderMap, Query(query): Query<LoginQue
     }
     let notice = match query.done.as_str() {
         "reset" => Some(Notice::done("Your password is changed. Log in with the new one.")),
+        "late" => Some(Notice::failed("That took too long. Please begin once more with your password.")),
         "created" => Some(Notice::done("Your account is ready. Log in with it.")),
         _ => None,
     };
@@ -75,24 +79,12 @@ pub async fn login(cx: Cx, headers: HeaderMap, Form(form): Form<LoginForm>) -> R
     let attempt = Attempt {
         username: form.username.clone(),
         password: Zeroizing::new(form.password),
-        kind: Kind::Browser,
-        label: String::new(),
-        refresh: false,
+        passcode: None,
+        wanted: Wanted::browser(),
     };
     let refusal = match with_password(&cx, attempt).await {
-        Ok(logged_in) => {
-            // Whoever was logged in in this browser before is not any more: the cookie is replaced.
-            if let Ok(before) = extract::admit(&cx, &headers, Door::PasswordPage).await
-                && let Some(session) = before.session()
-            {
-                api::end_own(&cx.admitted(before), session).await?;
-            }
-            let session = logged_in.session;
-            let value = cookie::mint(&cx.app.macs.cookie, session.id, &session.secret);
-            let set = cookies::set_session(&cx, &value, session.absolute);
-            let known = logged_in.device.and_then(|device| cookies::set_device(&cx, &device));
-            return Ok(with_cookies(onward(safe_return(&form.return_to)), [set, known]));
-        }
+        Ok(logged_in) => return inside(&cx, &headers, logged_in, &form.return_to).await,
+        Err(LoginError::PasscodeRequired(half)) => return steps::go_on(&cx, half, &form.return_to),
         Err(LoginError::Storage(error)) => return Err(error.into()),
         Err(error) => error,
     };
@@ -108,6 +100,29 @@ pub async fn login(cx: Cx, headers: HeaderMap, Form(form): Form<LoginForm>) -> R
         response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     Ok(response)
+}
+
+/// Sends the browser on with its session.
+async fn inside(cx: &Cx, headers: &HeaderMap, logged_in: LoggedIn, return_to: &str) -> Result<Response, Failure> {
+    // Whoever was logged in in this browser before is not any more: the cookie is replaced.
+    if let Ok(before) = extract::admit(cx, headers, Door::PasswordPage).await
+        && let Some(session) = before.session()
+    {
+        api::end_own(&cx.admitted(before), session).await?;
+    }
+    let session = logged_in.session;
+    let value = cookie::mint(&cx.app.macs.cookie, session.id, &session.secret);
+    let set = cookies::set_session(cx, &value, session.absolute);
+    let known = logged_in.device.and_then(|device| cookies::set_device(cx, &device));
+    let step = cookies::find_step(cx, headers).and_then(|_| cookies::clear_step(cx));
+    let return_to = safe_return(return_to);
+    // What changed of the account's factors is told before anything else, once.
+    let next = if super::notices::any(cx, logged_in.account).await? {
+        href::query("/account/news", &[("return_to", return_to)])
+    } else {
+        return_to.to_owned()
+    };
+    Ok(with_cookies(onward(&next), [set, known, step]))
 }
 
 /// Moves a link out of the address, where histories and logs keep it, into a short-lived cookie.
@@ -130,6 +145,11 @@ pub async fn take_invite(cx: Cx, Path(token): Path<String>) -> Response {
 /// The first GET of a reset link.
 pub async fn take_reset(cx: Cx, Path(token): Path<String>) -> Response {
     take_link(cx, LinkKind::Reset, &token).await
+}
+
+/// The first GET of a recovery link.
+pub async fn take_recover(cx: Cx, Path(token): Path<String>) -> Response {
+    take_link(cx, LinkKind::Recover, &token).await
 }
 
 /// The link this browser carries, if it can still be used.
@@ -233,9 +253,8 @@ async fn first_login(cx: &Cx, kind: LinkKind, form: &NewAccountForm) -> Result<R
     let attempt = Attempt {
         username: form.username.clone(),
         password: Zeroizing::new(form.password.clone()),
-        kind: Kind::Browser,
-        label: String::new(),
-        refresh: false,
+        passcode: None,
+        wanted: Wanted::browser(),
     };
     let logged_in = with_password(cx, attempt).await?;
     let session = logged_in.session;

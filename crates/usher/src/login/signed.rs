@@ -114,6 +114,10 @@ async fn begin(cx: &Cx, new: NewSession, version: i64, header: &SignedHeader, fa
         if !stands || !store::signed::still(tx, account, version).await? {
             return Ok(false);
         }
+        // A header has no place for a second proof.
+        if super::factors::any(tx, account).await? {
+            return Ok(false);
+        }
         if !store::signed::spend(tx, &signature, now).await? {
             return Ok(false);
         }

@@ -1,6 +1,7 @@
 //! The statements of failed logins and single-use links.
 
 pub mod signed;
+pub mod factors;
 
 use super::links::{Fate, Gifts, Invite, Kind, Link};
 use crate::accounts::Buckets;
@@ -38,6 +39,8 @@ statements! {
     REVOKE_LINK: Write = "UPDATE links SET revoked_at = $2 WHERE id = $1 AND used_at IS NULL AND revoked_at IS NULL";
     REVOKE_KIND: Write = "UPDATE links SET revoked_at = $2 WHERE kind = $1 AND used_at IS NULL AND revoked_at IS NULL";
     REVOKE_OF_ACCOUNT: Write = "UPDATE links SET revoked_at = $2 WHERE account_id = $1 AND used_at IS NULL AND revoked_at IS NULL";
+    REVOKE_KIND_OF_ACCOUNT: Write = "UPDATE links SET revoked_at = $3 WHERE account_id = $1 AND kind = $2 AND used_at IS NULL \
+        AND revoked_at IS NULL";
     REVOKE_MADE_BY: Write = "UPDATE links SET revoked_at = $2 WHERE made_by = $1 AND used_at IS NULL AND revoked_at IS NULL";
     REVOKE_ALL: Write = "UPDATE links SET revoked_at = $1 WHERE used_at IS NULL AND revoked_at IS NULL";
     SWEEP_LINKS: Write = "DELETE FROM links WHERE id IN (SELECT id FROM links WHERE expires_at < $1 LIMIT $2)";
@@ -201,6 +204,10 @@ pub async fn revoke_link(tx: &mut Tx, id: LinkId, now: Time) -> Result<bool, Err
 
 pub(super) async fn revoke_kind(tx: &mut Tx, kind: Kind, now: Time) -> Result<(), Error> {
     tx.execute(&REVOKE_KIND, args![kind.word(), now]).await.map(|_| ())
+}
+
+pub(super) async fn revoke_kind_of(tx: &mut Tx, account: AccountId, kind: Kind, now: Time) -> Result<(), Error> {
+    tx.execute(&REVOKE_KIND_OF_ACCOUNT, args![account, kind.word(), now]).await.map(|_| ())
 }
 
 /// Withdraws the links of an account.

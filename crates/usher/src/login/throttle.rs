@@ -46,6 +46,16 @@ impl Subjects {
         }
     }
 
+    /// The subjects of a second proof for an account that is known. Its failures are counted apart from those of the
+    /// password, and a right password takes none of them away.
+    pub fn of_factor(account: AccountId, address: IpAddr) -> Subjects {
+        Subjects { account: Subjects::factor_of(account), ..Subjects::of("", address) }
+    }
+
+    fn factor_of(account: AccountId) -> String {
+        format!("factor:{account}")
+    }
+
     fn account_of(name: &str) -> String {
         format!("account:{}", Digest::of(name.as_bytes()))
     }
@@ -257,6 +267,11 @@ pub async fn forgive(tx: &mut Tx, account: AccountId, username: &str) -> Result<
     let key = crate::accounts::username::lookup_key(username).unwrap_or_default();
     crate::sessions::known::forgive(tx, account).await?;
     store::forget_failures(tx, &Subjects::account_of(&key)).await
+}
+
+/// Forgets the wrong passcodes of an account, with the factor they were guessed at.
+pub async fn forgive_factor(tx: &mut Tx, account: AccountId) -> Result<(), Error> {
+    store::forget_failures(tx, &Subjects::factor_of(account)).await
 }
 
 /// Forgets failures that no longer count.

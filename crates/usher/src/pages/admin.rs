@@ -60,6 +60,7 @@ pub struct NewAccountForm {
 
 /// `/admin/accounts/{id}`. Posts:
 /// the same address (`role`, `disabled`, `groups` repeated, `buckets` repeated),
+/// `…/factors/demand` (`required`), `…/factors/remove`, `…/recovery-link`,
 /// `…/end-sessions`, `…/sessions/{session}/end`, `…/reset-link`, `…/forgive`, `…/delete` (`confirm` = the username).
 #[derive(Template)]
 #[template(path = "admin_account.html")]
@@ -83,6 +84,14 @@ pub struct AccountEditPage {
     pub guesses: Option<Guesses>,
     /// A reset link made just now: shown on this page only.
     pub reset_link: Option<NewLink>,
+    /// Since when an authenticator app is asked for.
+    pub totp: Option<When>,
+    /// Recovery codes that are left.
+    pub codes_left: u32,
+    /// A second factor is demanded of this account itself.
+    pub factor_required: bool,
+    /// A recovery link made just now: shown on this page only.
+    pub recovery_link: Option<NewLink>,
     /// The admin's own account: a warning stands beside what would lock them out.
     pub own: bool,
 }

@@ -64,6 +64,43 @@ impl Refusal {
     }
 }
 
+/// `/login/code`: the second step of a login. Posts `passcode`.
+#[derive(Template)]
+#[template(path = "code.html")]
+pub struct CodePage {
+    pub shell: Shell,
+    pub refusal: Option<CodeRefusal>,
+}
+
+/// Why a passcode was refused.
+pub enum CodeRefusal {
+    /// Wrong, or used before.
+    Wrong,
+    /// Too many attempts.
+    Throttled { seconds: u64 },
+}
+
+impl CodeRefusal {
+    fn words(&self) -> String {
+        match self {
+            CodeRefusal::Wrong => {
+                "That code is wrong, or was used already. Wait until your app shows the next one.".to_owned()
+            }
+            CodeRefusal::Throttled { seconds } => format!("Too many attempts. Try again in {}.", wait(*seconds)),
+        }
+    }
+}
+
+/// `/recover`: a login by a recovery link. Posts `password`.
+#[derive(Template)]
+#[template(path = "recover.html")]
+pub struct RecoverPage {
+    pub shell: Shell,
+    /// Whose link the browser holds; none when it holds none that still works.
+    pub username: Option<String>,
+    pub refusal: Option<Refusal>,
+}
+
 /// `/signup`: posts `username`, `password`, `password2`.
 #[derive(Template)]
 #[template(path = "signup.html")]

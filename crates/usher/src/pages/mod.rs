@@ -15,6 +15,7 @@ mod devices;
 mod enter;
 pub mod href;
 mod library;
+mod security;
 mod shell;
 mod signed_header;
 mod wrong;
@@ -33,10 +34,11 @@ pub use admin::{
 pub use askama::{Error as RenderError, Template};
 pub use devices::{AskingDevice, LinkPage, LinkState, TvPage, TvPerson, TvState};
 pub use enter::{
-    LoginPage, LogoutPage, LogoutState, MustChangePage, Refusal, ResetPage, ResetState, SetupPage, SetupState,
-    SignupPage, SignupState,
+    CodePage, CodeRefusal, LoginPage, LogoutPage, LogoutState, MustChangePage, RecoverPage, Refusal, ResetPage,
+    ResetState, SetupPage, SetupState, SignupPage, SignupState,
 };
 pub use library::{BucketCard, EntryKind, EntryLine, FilePage, FolderPage, LibraryPage, Playback, Trouble, Viewer};
+pub use security::{CodesPage, NewsLine, NewsPage, Picture, SecurityPage, TotpSetup};
 pub use shell::{Choice, Link, Nav, Notice, NoticeKind, PasswordRule, Problem, Problems, Shell, When, Who};
 pub use signed_header::SignedHeaderPage;
 pub use wrong::{ErrorPage, Wrong};

@@ -44,6 +44,13 @@ impl Device {
         Device { account, digest: shown.digest() }
     }
 
+    /// The device of this request, if the account knows it.
+    pub async fn at(cx: &Cx, account: AccountId) -> Result<Option<Device>, Error> {
+        let Some(shown) = &cx.request.device else { return Ok(None) };
+        let device = Device::of(account, shown);
+        Ok(device.tries(&cx.app.db, cx.now).await?.map(|_| device))
+    }
+
     /// What attempts at this device are counted under while they are judged.
     pub fn subject(&self) -> String {
         format!("device:{}:{}", self.account, self.digest)

@@ -83,6 +83,8 @@ pub enum EndReason {
     Disabled,
     /// The password changed.
     PasswordChanged,
+    /// A second factor was set up, without which this session began.
+    FactorChanged,
     /// The account opened more sessions than it may have, and this one was idle longest.
     Evicted,
     /// It was idle too long, or reached its absolute end.
@@ -100,6 +102,7 @@ impl EndReason {
             EndReason::Replay => "replay",
             EndReason::Disabled => "disabled",
             EndReason::PasswordChanged => "password_changed",
+            EndReason::FactorChanged => "factor_changed",
             EndReason::Evicted => "evicted",
             EndReason::Expired => "expired",
             EndReason::Restored => "restored",
@@ -168,8 +171,8 @@ pub struct NewSession {
     pub account: AccountId,
     /// What holds it.
     pub kind: Kind,
-    /// How it was proven.
-    pub amr: &'static str,
+    /// How it was proven: `pwd`, `otp`, .. (RFC 8176), separated by spaces.
+    pub amr: String,
     /// The device's name.
     pub label: String,
     /// The address of the client.
@@ -203,14 +206,14 @@ pub struct Life {
 
 impl NewSession {
     /// Draws everything a session of `kind` needs.
-    pub fn draw(cx: &Cx, account: AccountId, kind: Kind, amr: &'static str, label: String, life: Life) -> NewSession {
+    pub fn draw(cx: &Cx, account: AccountId, kind: Kind, amr: &str, label: String, life: Life) -> NewSession {
         let rng: &Rng = &cx.app.rng;
         let id = SessionId::new(cx.now, rng);
         NewSession {
             id,
             account,
             kind,
-            amr,
+            amr: amr.to_owned(),
             label,
             address: cx.request.address.to_string(),
             agent: cx.request.agent.clone(),
@@ -230,6 +233,27 @@ impl NewSession {
     pub fn secret_digest(&self) -> Digest {
         Digest::of(&self.secret)
     }
+}
+
+/// The methods of a session that was proven once more, by `method`: those before and this one (RFC 8176). Two of
+/// different kinds are several factors, `mfa`.
+pub fn proven_also(amr: &str, method: &str) -> String {
+    let mut methods: Vec<&str> = amr.split(' ').filter(|word| !word.is_empty() && *word != "mfa").collect();
+    if !methods.contains(&method) {
+        methods.push(method);
+    }
+    // The password is one factor, what is at hand another; that a device was linked is none.
+    let beside = ["otp", "recovery"].into_iter().any(|other| methods.contains(&other));
+    let several = amr.split(' ').any(|word| word == "mfa") || methods.contains(&"pwd") && beside;
+    if several {
+        methods.push("mfa");
+    }
+    methods.join(" ")
+}
+
+/// How strongly a session was proven, in the words of NIST SP 800-63B-4: `aal2` with several factors, else `aal1`.
+pub fn acr(amr: &str) -> &'static str {
+    if amr.split(' ').any(|word| word == "mfa") { "aal2" } else { "aal1" }
 }
 
 /// The media grant of a session: the low half of its id, without the sign bit so that it fits a BIGINT.

@@ -138,7 +138,7 @@ pub(super) async fn insert(tx: &mut Tx, new: &NewSession, now: Time) -> Result<(
             new.id,
             new.account,
             new.kind.word(),
-            new.amr,
+            new.amr.as_str(),
             new.secret_digest(),
             now,
             millis(new.idle_for),

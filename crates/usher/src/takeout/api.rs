@@ -7,7 +7,7 @@ use crate::gate;
 use crate::http::cookies;
 use crate::http::failure::Failure;
 use crate::http::page::{onward, with_cookies};
-use crate::login::{self, Attempt, LoginError, person};
+use crate::login::{self, Attempt, LoginError, Wanted, person};
 use crate::sessions::{Kind, cookie, refresh};
 use crate::tokens::{self, Audience};
 use axum::body::Bytes;
@@ -69,7 +69,9 @@ impl From<LoginError> for Line {
     fn from(error: LoginError) -> Line {
         match error {
             LoginError::RateLimited(_) | LoginError::Busy(_) | LoginError::Storage(_) => Failure::from(error).into(),
-            LoginError::InvalidCredentials => Line::unauthorized(),
+            LoginError::InvalidCredentials | LoginError::PasscodeRequired(_) | LoginError::PasscodeInvalid => {
+                Line::unauthorized()
+            }
         }
     }
 }
@@ -115,9 +117,8 @@ pub async fn log_in(cx: Cx, body: Raw) -> Result<Response, Line> {
     let attempt = Attempt {
         username: text(&body, "User")?,
         password: Zeroizing::new(text(&body, "Pass")?),
-        kind: Kind::Api,
-        label: String::new(),
-        refresh: true,
+        passcode: Some(Zeroizing::new(text(&body, "Passcode")?)),
+        wanted: Wanted { kind: Kind::Api, label: String::new(), refresh: true },
     };
     let logged_in = login::with_password(&cx, attempt).await?;
     let session = &logged_in.session;
@@ -132,9 +133,8 @@ pub async fn log_in_by_form(cx: &Cx, fields: &[(String, String)]) -> Response {
     let attempt = Attempt {
         username: field("user").to_owned(),
         password: Zeroizing::new(field("pass").to_owned()),
-        kind: Kind::Browser,
-        label: String::new(),
-        refresh: false,
+        passcode: Some(Zeroizing::new(field("passcode").to_owned())),
+        wanted: Wanted::browser(),
     };
     match login::with_password(cx, attempt).await {
         Ok(logged_in) => {
@@ -207,8 +207,8 @@ pub async fn poll_code(cx: Cx, headers: HeaderMap, body: Raw) -> Result<Response
 pub async fn link(cx: Cx, body: Raw) -> Result<Response, Line> {
     let body = read(body)?;
     let (user, pass) = (text(&body, "User")?, Zeroizing::new(text(&body, "Pass")?));
-    let code = text(&body, "Code")?;
-    let account = person::prove(&cx, &user, pass).await?;
+    let (code, passcode) = (text(&body, "Code")?, Zeroizing::new(text(&body, "Passcode")?));
+    let account = person::prove(&cx, &user, pass, &passcode).await?;
     match devices::approve_as(&cx, account, &code).await {
         Ok(_) => Ok(StatusCode::NO_CONTENT.into_response()),
         // The original's answer to a code that is not one. Its apps only look at whether it is 204.

@@ -6,13 +6,12 @@ use crate::http::cookies;
 use crate::http::extract::{Id, Json, Own};
 use crate::http::failure::{Failure, Problem};
 use crate::id::PersonalTokenId;
-use crate::login::again;
+use crate::login::again::{self, Given};
 use crate::time::Time;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::SET_COOKIE;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 /// A personal token, without its secret.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -71,6 +70,9 @@ pub struct NewToken {
     /// The account's password. Needed when the last login is more than five minutes ago.
     #[schema(format = Password)]
     pub password: Option<String>,
+    /// A passcode of the account's authenticator app, in place of the password.
+    #[schema(format = Password)]
+    pub passcode: Option<String>,
 }
 
 /// A token that was made.
@@ -108,7 +110,7 @@ pub async fn list(own: Own) -> Result<axum::Json<TokenList>, Failure> {
     (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
 pub async fn create(own: Own, Json(body): Json<NewToken>) -> Result<Response, Failure> {
     let (caller, cx) = (own.caller()?, &own.0);
-    let proof = again::step_up(cx, body.password.map(Zeroizing::new)).await?;
+    let proof = again::step_up_by(cx, Given::new(body.password, body.passcode)).await?;
     let wish = Wish { name: body.name, scopes: body.scopes, expires_days: body.expires_days.unwrap_or(USUAL_DAYS) };
     let made = issue::issue(cx, caller, wish, &proof).await?;
     let answer = MadeToken { token: TokenFacts::of(&made.token, cx.now), secret: made.plain.expose().to_owned() };

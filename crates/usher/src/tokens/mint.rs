@@ -3,6 +3,7 @@
 use super::SigningFailed;
 use crate::cx::Cx;
 use crate::gate::Caller;
+use crate::sessions;
 use crate::time::Time;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -63,6 +64,9 @@ fn claims(cx: &Cx, caller: &Caller, audience: &Audience, life: Duration) -> Clai
         jti: URL_SAFE_NO_PAD.encode(cx.app.rng.bytes::<16>()),
         client_id: client.to_owned(),
         sid: caller.session().map(|id| id.to_string()),
+        auth_time: caller.live().map(|live| live.auth_at.seconds()),
+        acr: caller.live().map(|live| sessions::acr(&live.amr).to_owned()),
+        amr: caller.live().map(|live| live.amr.split(' ').map(str::to_owned).collect()).unwrap_or_default(),
         scope: String::new(),
         roles: vec![rights.role.word().to_owned()],
         groups: rights.groups.clone(),

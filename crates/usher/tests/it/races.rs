@@ -1,6 +1,8 @@
 //! Thirty-two at once: whatever must happen once happens once, and nothing works after its end was told.
 
 use crate::support::app::{PASSWORD, TestApp};
+use crate::support::authenticator::{Authenticator, enrol};
+use crate::support::together;
 use http::StatusCode;
 use serde_json::json;
 use std::future::Future;
@@ -344,9 +346,8 @@ async fn no_login_with_the_old_password_commits_after_the_change() {
             let attempt = usher::login::Attempt {
                 username: "alice".to_owned(),
                 password: Zeroizing::new(PASSWORD.to_owned()),
-                kind: sessions::Kind::Api,
-                label: String::new(),
-                refresh: false,
+                passcode: None,
+                wanted: usher::login::Wanted { kind: sessions::Kind::Api, label: String::new(), refresh: false },
             };
             // Some are in time and are ended by the change; the others are refused.
             drop(usher::login::with_password(&cx, attempt).await);
@@ -378,13 +379,105 @@ async fn no_login_begins_after_the_account_was_shut_out() {
             let attempt = usher::login::Attempt {
                 username: "alice".to_owned(),
                 password: Zeroizing::new(PASSWORD.to_owned()),
-                kind: sessions::Kind::Browser,
-                label: String::new(),
-                refresh: false,
+                passcode: None,
+                wanted: usher::login::Wanted { kind: sessions::Kind::Browser, label: String::new(), refresh: false },
             };
             drop(usher::login::with_password(&cx, attempt).await);
         }
     })
     .await;
     assert_eq!(sessions::list_live(&app.app.db, id).await.unwrap().len(), 0);
+}
+
+/// As many as the requirement on second factors names.
+const FIFTY: usize = 50;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_50_who_show_one_passcode_at_once_one_gets_in() {
+    let app = crowded(100).await;
+    app.account("alice", Role::User).await;
+    let owner = app.logged_in("alice").await;
+    let (authenticator, codes) = enrol(&app, &owner).await;
+    for passcode in [authenticator.code_in(&app, 0), codes[0].clone()] {
+        let before = sessions::list_live(&app.app.db, account_of(&app, "alice").await).await.unwrap().len();
+        let statuses = together::at_once(FIFTY, |_| {
+            let body = json!({"username": "alice", "password": PASSWORD, "passcode": passcode});
+            let program = app.anonymous();
+            async move { program.post("/api/v1/login", body).await.status }
+        })
+        .await;
+        let inside = statuses.iter().filter(|status| **status == StatusCode::OK).count();
+        assert_eq!(inside, 1, "{statuses:?}");
+        assert!(statuses.iter().all(|status| matches!(status.as_u16(), 200 | 401)), "{statuses:?}");
+        let after = sessions::list_live(&app.app.db, account_of(&app, "alice").await).await.unwrap().len();
+        assert_eq!(after, before + 1, "a session without its passcode");
+    }
+}
+
+async fn account_of(app: &TestApp, name: &str) -> AccountId {
+    accounts::find_by_key(&app.app.db, name).await.unwrap().unwrap().id
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_50_who_take_one_step_of_a_login_at_once_one_gets_in() {
+    let app = crowded(100).await;
+    app.account("alice", Role::User).await;
+    let owner = app.logged_in("alice").await;
+    let (authenticator, codes) = enrol(&app, &owner).await;
+    let browser = app.browser();
+    browser.form("/login", &[("username", "alice"), ("password", PASSWORD)]).await;
+    let step = browser.cookie("usher-step").unwrap();
+    // Each with another good proof, so that only the step can be what decides.
+    let proofs: Vec<String> = codes.iter().cloned().chain([authenticator.code_in(&app, 0)]).collect();
+    let inside = together::at_once(proofs.len(), |n| {
+        let (browser, proof) = (app.browser().with_cookie("usher-step", &step), proofs[n].clone());
+        async move {
+            browser.form("/login/code", &[("passcode", &proof)]).await;
+            browser.cookie("usher").is_some()
+        }
+    })
+    .await;
+    assert_eq!(inside.into_iter().filter(|inside| *inside).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_50_who_confirm_one_set_up_at_once_one_gets_the_recovery_codes() {
+    let app = crowded(100).await;
+    app.account("alice", Role::User).await;
+    let owner = app.logged_in("alice").await;
+    let begun = owner.post("/api/v1/me/totp", json!({})).await.json();
+    let code = Authenticator::told(&begun).code_in(&app, 0);
+    let program = app.program("alice").await;
+    let statuses = together::at_once(FIFTY, |_| {
+        let (program, body) = (program.clone(), json!({"passcode": code}));
+        async move { program.post("/api/v1/me/totp/confirm", body).await.status }
+    })
+    .await;
+    assert_eq!(statuses.iter().filter(|status| **status == StatusCode::OK).count(), 1, "{statuses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_login_by_password_alone_begins_after_a_factor_was_set_up() {
+    for _ in 0..4 {
+        let app = crowded(100).await;
+        let id = app.account("alice", Role::User).await;
+        let owner = app.logged_in("alice").await;
+        let begun = owner.post("/api/v1/me/totp", json!({})).await.json();
+        let code = Authenticator::told(&begun).code_in(&app, 0);
+        together::at_once(MANY, |n| {
+            let (owner, program, code) = (owner.clone(), app.anonymous(), code.clone());
+            async move {
+                if n == MANY / 2 {
+                    let body = json!({"passcode": code, "end_others": true});
+                    assert_eq!(owner.post("/api/v1/me/totp/confirm", body).await.status, StatusCode::OK);
+                } else {
+                    program.post("/api/v1/login", json!({"username": "alice", "password": PASSWORD})).await;
+                }
+            }
+        })
+        .await;
+        // Those that began before are ended by it, and none begins after.
+        let live = sessions::list_live(&app.app.db, id).await.unwrap();
+        assert_eq!(live.iter().map(|session| session.amr.as_str()).collect::<Vec<_>>(), ["pwd otp mfa"]);
+    }
 }

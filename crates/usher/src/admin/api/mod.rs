@@ -1,6 +1,7 @@
 //! The admin API: thin doors to the acts of [`crate::admin`].
 
 pub mod audit;
+pub mod factors;
 pub mod groups;
 pub mod invites;
 pub mod keys;
@@ -72,6 +73,7 @@ impl From<AdminError> for Failure {
                  this again.",
             ),
             AdminError::Disabled => conflict("disabled", "This account is disabled. Enable it first."),
+            AdminError::NoFactor => conflict("no_factor", "This account has no second factor."),
             AdminError::SignupOff => conflict(
                 "signup_off",
                 "Sign-up is switched off, so an invitation could not be used. Set `accounts.signup` to `invite`.",

@@ -155,10 +155,11 @@ fn problems(error: AdminError) -> Result<Problems, Failure> {
 
 /// What the page of an account shows besides the account.
 #[derive(Default)]
-struct Beside {
-    notice: Option<Notice>,
+pub(super) struct Beside {
+    pub(super) notice: Option<Notice>,
     problems: Problems,
     reset_link: Option<MadeLink>,
+    pub(super) recovery_link: Option<MadeLink>,
 }
 
 /// The page of one account.
@@ -170,7 +171,7 @@ pub async fn edit(
     edit_page(&cx, StatusCode::OK, id, Beside { notice: done.notice(), ..Beside::default() }).await
 }
 
-async fn edit_page(cx: &Cx, status: StatusCode, id: AccountId, beside: Beside) -> Result<Response, Failure> {
+pub(super) async fn edit_page(cx: &Cx, status: StatusCode, id: AccountId, beside: Beside) -> Result<Response, Failure> {
     let details = admin::find(&cx.app.db, id).await?.ok_or_else(Failure::not_found)?;
     let mine: BTreeSet<GroupId> = details.groups.iter().map(|group| group.id).collect();
     let every_group = group_rules::list(&cx.app.db, MOST_GROUPS).await?;
@@ -189,6 +190,7 @@ async fn edit_page(cx: &Cx, status: StatusCode, id: AccountId, beside: Beside) -
         started: when(session.created_at, cx.now),
         last_used: when(session.last_used_at, cx.now),
     });
+    let factors = crate::login::factors::find(&cx.app.db, id).await?;
     let account = details.account;
     let page = AccountEditPage {
         shell: shell(cx, Nav::Admin),
@@ -205,6 +207,10 @@ async fn edit_page(cx: &Cx, status: StatusCode, id: AccountId, beside: Beside) -
         sessions: live.collect(),
         guesses: guesses(cx, &account.username).await?,
         reset_link: beside.reset_link.as_ref().map(|made| link(cx, made)),
+        recovery_link: beside.recovery_link.as_ref().map(|made| link(cx, made)),
+        totp: factors.totp.map(|secret| when(secret.since, cx.now)),
+        codes_left: factors.recovery.left,
+        factor_required: factors.demanded_at.is_some(),
         own: caller(cx)?.account() == id,
         username: account.username,
     };

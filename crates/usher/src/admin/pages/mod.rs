@@ -7,6 +7,7 @@
 pub mod accounts;
 mod asked;
 pub mod audit;
+pub mod factors;
 pub mod groups;
 pub mod invites;
 

@@ -5,6 +5,7 @@
 //! the same facts as JSON for programs.
 //! Refuses: to decide anything itself. The rules are those of the domains, the last admin included.
 
+mod factors;
 mod groups;
 pub mod import;
 mod keeping;
@@ -155,6 +156,42 @@ commands! {
         /// What the device shows.
         code: String,
     } = "user link",
+    /// Makes a secret for an account's authenticator app.
+    UserTotp {
+        /// Whose.
+        name: String,
+    } = "user totp",
+    /// Switches an account's authenticator app on by its first code.
+    UserTotpConfirm {
+        /// Whose.
+        name: String,
+        /// What the app shows.
+        code: Password,
+    } = "user totp --confirm",
+    /// Takes an account's authenticator app away.
+    UserTotpRemove {
+        /// Whose.
+        name: String,
+    } = "user totp --remove",
+    /// Makes a link that stands in for a lost second factor.
+    UserRecover {
+        /// Whose.
+        name: String,
+    } = "user recover",
+    /// Demands a second factor of an account, or no more.
+    UserRequireFactor {
+        /// Whose.
+        name: String,
+        /// Whether there must be one.
+        required: bool,
+    } = "user require-factor",
+    /// Demands a second factor of everybody in a group, or no more.
+    GroupRequireFactor {
+        /// Which.
+        name: String,
+        /// Whether there must be one.
+        required: bool,
+    } = "group require-factor",
     /// Makes a group.
     GroupAdd {
         /// Its name.
@@ -268,6 +305,7 @@ impl From<AdminError> for CommandError {
             AdminError::LastAdmin => "last_admin",
             AdminError::UsernameTaken => "username_taken",
             AdminError::GroupNameTaken => "group_name_taken",
+            AdminError::NoFactor => "no_factor",
             AdminError::Weak(weak) => {
                 let sentences: Vec<String> = weak.iter().map(ToString::to_string).collect();
                 let message = format!("this password cannot be used. {}", sentences.join(" "));
@@ -303,6 +341,12 @@ pub async fn run(app: &Arc<App>, command: Command) -> Result<Output, CommandErro
         Command::UserSessions { name } => users::sessions(&cx, &name).await,
         Command::UserLogout { name, session } => users::logout(&cx, &name, session.as_deref()).await,
         Command::UserLink { name, code } => users::link(&cx, &name, &code).await,
+        Command::UserTotp { name } => factors::begin(&cx, &name).await,
+        Command::UserTotpConfirm { name, code } => factors::confirm(&cx, &name, &code).await,
+        Command::UserTotpRemove { name } => factors::remove(&cx, &name).await,
+        Command::UserRecover { name } => factors::recover(&cx, &name).await,
+        Command::UserRequireFactor { name, required } => factors::require(&cx, &name, required).await,
+        Command::GroupRequireFactor { name, required } => factors::require_of_group(&cx, &name, required).await,
         Command::GroupAdd { name } => groups::add(&cx, &name).await,
         Command::GroupList {} => groups::list(&cx).await,
         Command::GroupShow { name } => groups::show(&cx, &name).await,

@@ -1,5 +1,6 @@
 //! Accounts and groups from a terminal, before the first start and beside a running server.
 
+use crate::support::authenticator::Authenticator;
 use crate::support::program::{Home, PASSWORD};
 use serde_json::json;
 
@@ -133,4 +134,33 @@ fn a_device_is_let_in_from_a_terminal_beside_a_running_server() {
     let poll = format!("grant_type={grant}&client_id=usher-device&device_code={device}");
     assert_eq!(server.send("POST", "/oauth/token", form, "", &poll).status, 200);
     assert!(home.run(&["user", "sessions", "alice"]).good().contains("Kitchen"));
+}
+
+#[test]
+fn an_authenticator_app_is_set_up_and_stood_in_for_from_a_terminal() {
+    let home = Home::new();
+    home.add_user("alice", &["--admin"]);
+    let begun = home.run(&["--json", "user", "totp", "alice"]).json();
+    let authenticator = Authenticator::read(begun["otpauth_url"].as_str().unwrap());
+    let code = || authenticator.code(usher::time::Clock::System.now());
+    assert!(
+        home.run_with(&["user", "totp", "alice", "--confirm", "--code-stdin"], "000000")
+            .refused(1)
+            .contains("not what")
+    );
+    let text = home.run_with(&["user", "totp", "alice", "--confirm", "--code-stdin"], &code()).good();
+    assert!(text.contains("Recovery codes"), "{text}");
+    let server = home.serve();
+    assert_eq!(server.login("alice", PASSWORD).status, 401, "the password alone");
+    let link = home.run(&["user", "recover", "alice"]).good();
+    assert!(link.contains("/recover/usf_"), "{link}");
+    home.run(&["user", "totp", "alice", "--remove"]).good();
+    assert_eq!(server.login("alice", PASSWORD).status, 200);
+    assert!(home.run(&["user", "recover", "alice"]).refused(1).contains("no second factor"));
+    home.run(&["user", "require-factor", "alice", "yes"]).good();
+    assert_eq!(server.login("alice", PASSWORD).json()["account"]["must_enrol"], true);
+    home.run(&["group", "add", "Staff"]).good();
+    home.run(&["group", "require-factor", "Staff", "yes"]).good();
+    let log = server.stop();
+    assert!(log.contains("user recover") && !log.contains("usf_") && !log.contains(&authenticator.secret), "{log}");
 }

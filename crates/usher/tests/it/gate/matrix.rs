@@ -12,11 +12,13 @@ use usher::accounts::{self, Buckets, Role};
 use usher::gate::{self, Door, Refusal, Shown};
 use usher::tokens::personal::Scope;
 
-const DOORS: [Door; 11] = [
+const DOORS: [Door; 13] = [
     Door::Page,
     Door::AdminPage,
     Door::PasswordPage,
+    Door::FactorPage,
     Door::Own,
+    Door::OwnFactors,
     Door::OwnPassword,
     Door::Leave,
     Door::Profile,
@@ -29,8 +31,8 @@ const DOORS: [Door; 11] = [
 /// What opens a door. The cookie counts as a cookie only, everything else as a bearer token only.
 fn opens(door: Door) -> &'static [What] {
     match door {
-        Door::Page | Door::AdminPage | Door::PasswordPage | Door::AppToken => &[What::Cookie],
-        Door::Own | Door::OwnPassword => &[What::Cookie, What::Access],
+        Door::Page | Door::AdminPage | Door::PasswordPage | Door::FactorPage | Door::AppToken => &[What::Cookie],
+        Door::Own | Door::OwnPassword | Door::OwnFactors => &[What::Cookie, What::Access],
         // Whose rights have changed may still go.
         Door::Leave => &[What::Cookie, What::Access, What::OutdatedAccess],
         Door::Profile | Door::Library | Door::Admin => &[What::Cookie, What::Access, What::Personal],
@@ -155,6 +157,62 @@ async fn whoever_must_choose_a_password_gets_to_do_that_only() {
     }
 }
 
+#[tokio::test]
+async fn whoever_must_have_a_second_factor_gets_to_set_one_up_only() {
+    for by in ["role", "account", "group"] {
+        let app = TestApp::with(|config| {
+            config.buckets.clear();
+            if by == "role" {
+                config.accounts.require_factor = usher::config::RequireFactor::Admins;
+            }
+        })
+        .await;
+        let id = app.account_with("fresh", Role::Admin, Buckets::Every, PASSWORD).await;
+        // Live before it was demanded, and confined at once.
+        let cookie = app.logged_in("fresh").await.cookie("usher").unwrap();
+        let grant = {
+            let shown = Shown { cookie: Some(&cookie), bearer: None };
+            gate::admit(&app.cx(), shown, Door::FactorPage).await.unwrap().grant()
+        };
+        if by != "role" {
+            assert!(gate::admit_grant(&app.cx(), grant).await.is_ok());
+        }
+        demand(&app, by, id).await;
+        let access = app.tokens("fresh").await["access_token"].as_str().unwrap().to_owned();
+        for door in DOORS {
+            let shown = Shown { cookie: Some(&cookie), bearer: None };
+            let by_cookie = gate::admit(&app.cx(), shown, door).await;
+            let free = matches!(door, Door::PasswordPage | Door::OwnPassword | Door::OwnFactors | Door::Leave);
+            assert_eq!(by_cookie.is_ok(), free || door == Door::FactorPage, "{by}: {door:?}");
+            let shown = Shown { cookie: None, bearer: Some(&access) };
+            let by_token = gate::admit(&app.cx(), shown, door).await;
+            assert_eq!(by_token.is_ok(), free && door != Door::PasswordPage, "{by}: {door:?}");
+        }
+        assert_eq!(gate::admit_grant(&app.cx(), grant).await.unwrap_err(), Refusal::Ended, "{by}: a media URL");
+    }
+}
+
+async fn demand(app: &TestApp, by: &str, id: usher::id::AccountId) {
+    let now = app.clock.now();
+    let group = usher::id::GroupId::new(now, &app.app.rng);
+    let by_group = by == "group";
+    let demand = async move |tx: &mut usher_db::Tx| {
+        if by_group {
+            let name = accounts::groups::GroupName::parse("Staff").unwrap();
+            accounts::groups::create(tx, group, &name, &Buckets::None, now).await?.unwrap();
+            accounts::groups::add_member(tx, group, id, now).await?.unwrap();
+            assert_eq!(accounts::groups::demand_factor(tx, group, true, now).await?, Ok(true));
+        } else {
+            accounts::demand_factor(tx, &id.to_string(), Some(now)).await?;
+            accounts::raise(tx, id, now).await?;
+        }
+        Ok(())
+    };
+    if by != "role" {
+        app.cx().write("test.demand", demand).await.unwrap();
+    }
+}
+
 /// The ways in which a request can carry something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -240,6 +298,8 @@ const ROUTES: &[(&str, &str, Door)] = &[
     ("GET", "/api/v1/me", Door::Profile),
     ("GET", "/api/v1/me/sessions", Door::Own),
     ("GET", "/api/v1/me/tokens", Door::Own),
+    ("GET", "/api/v1/me/totp", Door::OwnFactors),
+    ("GET", "/api/v1/me/recovery-codes", Door::OwnFactors),
     ("GET", "/api/v1/session/data", Door::Own),
     ("GET", "/admin/accounts", Door::AdminPage),
     ("GET", "/admin/audit", Door::AdminPage),
@@ -308,7 +368,9 @@ async fn what_a_device_polls_with_is_taken_from_the_form_and_nothing_else_is_the
 #[tokio::test]
 async fn each_link_opens_its_own_page_only() {
     let kit = Kit::new().await;
-    for (what, page) in [(What::Setup, "setup"), (What::Invite, "signup"), (What::Reset, "reset")] {
+    for (what, page) in
+        [(What::Setup, "setup"), (What::Invite, "signup"), (What::Reset, "reset"), (What::Recover, "recover")]
+    {
         for Held { what: held, text } in &kit.held {
             let kind = if page == "signup" { "invite" } else { page };
             let visitor = kit.app.browser().with_cookie(&format!("usher-{kind}"), text);

@@ -4,6 +4,7 @@
 //! program that is missing fails the test with the remedy; a test never quietly does nothing.
 
 pub mod app;
+pub mod authenticator;
 pub mod browser;
 pub mod program;
 pub mod server;
