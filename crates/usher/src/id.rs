@@ -110,6 +110,8 @@ ids! {
     EventId,
     /// The secret of an authenticator app.
     TotpId,
+    /// A passkey's row.
+    PasskeyId,
     /// Something that an account's owner is told.
     NoticeId,
 }

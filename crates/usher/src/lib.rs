@@ -86,6 +86,8 @@ pub struct App {
     pub request_names: http::context::RequestNames,
     /// Buckets, media URLs and transfers.
     pub media: media::live::Media,
+    /// Who asks browsers for passkeys; none where browsers know none.
+    pub passkeys: Option<login::passkeys::RelyingParty>,
     /// Counters for the operations listener.
     pub metrics: ops::Metrics,
 }
@@ -139,6 +141,7 @@ impl App {
             request_names: http::context::RequestNames::new(&rng),
             media: media::live::Media::open(&db, &config, media_keys).await?,
             metrics: ops::Metrics::default(),
+            passkeys: login::passkeys::RelyingParty::of(&config),
             keys,
             macs,
             db,
@@ -148,6 +151,16 @@ impl App {
             vault,
             config,
         });
+        if let Some((name, count)) = login::passkeys::stranded(&app.db, app.passkeys.as_ref()).await? {
+            let now = app.passkeys.as_ref().map_or("none", login::passkeys::RelyingParty::id);
+            tracing::warn!(
+                count,
+                made_for = name,
+                now,
+                "passkeys are bound to the name of the server they were made for, and these are of no use under the \
+                 present one; put server.public_url back, or let their owners register new ones"
+            );
+        }
         // The database outlives nothing that the app holds: a weak reference lets both go.
         let follower = Arc::downgrade(&app);
         app.db.follow(move |changes| {

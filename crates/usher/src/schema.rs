@@ -21,6 +21,7 @@ pub static MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../migrations/0012_sessions_by_account.sql"),
     },
     Migration { number: 13, name: "factors", sql: include_str!("../../../migrations/0013_factors.sql") },
+    Migration { number: 14, name: "passkeys", sql: include_str!("../../../migrations/0014_passkeys.sql") },
 ];
 
 /// Every statement of the house.
@@ -34,6 +35,7 @@ pub fn statements() -> Vec<&'static Statement> {
         crate::login::STATEMENTS,
         crate::login::SIGNED_STATEMENTS,
         crate::login::FACTOR_STATEMENTS,
+        crate::login::PASSKEY_STATEMENTS,
         crate::media::STATEMENTS,
         crate::sessions::STATEMENTS,
         crate::sessions::DATA_STATEMENTS,

@@ -55,7 +55,8 @@ statements! {
         (SELECT account_id FROM memberships WHERE group_id = $1) RETURNING id, ver";
     DELETE: Write = "DELETE FROM accounts WHERE id = $1 RETURNING ver";
     // One row: how many factors the account has, and how many demands stand on it, its groups' among them.
-    FACTORS: Point = "SELECT CAST((SELECT count(*) FROM totp t WHERE t.account_id = a.id AND t.state = 'active') AS BIGINT), \
+    FACTORS: Point = "SELECT CAST((SELECT count(*) FROM totp t WHERE t.account_id = a.id AND t.state = 'active') \
+        + (SELECT count(*) FROM passkeys k WHERE k.account_id = a.id) AS BIGINT), \
         CAST((SELECT count(*) FROM factor_policy p WHERE p.holder_id = a.id OR p.holder_id IN \
         (SELECT m.group_id FROM memberships m WHERE m.account_id = a.id)) AS BIGINT) FROM accounts a WHERE a.id = $1";
     DEMAND_FACTOR: Write = "INSERT INTO factor_policy (holder_id, required_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";

@@ -48,9 +48,9 @@ pub async fn demand_of_group(cx: &Cx, id: GroupId, demanded: bool) -> Result<(),
     .await?
 }
 
-/// Takes an account's authenticator app and recovery codes away. Its owner is told at the next login.
+/// Takes an account's authenticator app, passkeys and recovery codes away. Its owner is told at the next login.
 pub async fn remove(cx: &Cx, id: AccountId) -> Result<(), AdminError> {
-    match factors::remove_totp(cx, id, None).await {
+    match factors::remove_all(cx, id).await {
         Ok(()) => Ok(()),
         Err(factors::FactorError::Storage(error)) => Err(error.into()),
         Err(_) if accounts::find(&cx.app.db, id).await?.is_none() => Err(AdminError::NotFound),

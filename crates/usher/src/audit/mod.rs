@@ -73,6 +73,8 @@ events! {
     FactorAdded = "factor_added",
     /// A factor was taken away.
     FactorRemoved = "factor_removed",
+    /// A passkey answered with a counter that did not rise: it may have been copied.
+    PasskeySuspect = "passkey_suspect",
     /// Recovery codes were made.
     RecoveryCodesMade = "recovery_codes_made",
     /// A recovery code was used.

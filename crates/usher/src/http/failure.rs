@@ -257,6 +257,11 @@ impl From<LoginError> for Failure {
                 "passcode_invalid",
                 "That passcode is wrong, or was used before. Wait for the next one.",
             ),
+            LoginError::PasskeyInvalid => Failure::new(
+                StatusCode::UNAUTHORIZED,
+                "passkey_invalid",
+                "That passkey was not accepted. Try again, or log in another way.",
+            ),
             LoginError::RateLimited(wait) => Failure::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "rate_limited",
@@ -395,6 +400,12 @@ impl From<FactorError> for Failure {
                 "no_factor",
                 "Recovery codes stand in for a second factor. Set one up first.",
             ),
+            FactorError::Name => Failure::invalid("A name has 1 to 64 characters."),
+            FactorError::TooMany => Failure::new(StatusCode::CONFLICT, "passkey_limit_reached", error.to_string()),
+            FactorError::Taken => Failure::new(StatusCode::CONFLICT, "passkey_taken", error.to_string()),
+            FactorError::NotHere => {
+                Failure::new(StatusCode::NOT_FOUND, "no_passkeys", "There are no passkeys at this address.")
+            }
             FactorError::Ended => Refusal::Ended.into(),
             FactorError::Again(error) => error.into(),
             FactorError::Storage(error) => error.into(),

@@ -8,6 +8,7 @@ use crate::admin::{api as admin_api, pages as admin_pages};
 use crate::cx::Cx;
 use crate::devices::pages as device_pages;
 use crate::login::api::factors as factors_api;
+use crate::login::api::passkeys as passkeys_api;
 use crate::login::pages::{security, steps};
 use crate::login::{api as login_api, pages as login_pages, signed};
 use crate::media::{api as media_api, deliver, pages as media_pages};
@@ -107,6 +108,9 @@ fn account_pages() -> Router {
         .route("/account/security/totp/confirm", post(security::confirm_totp))
         .route("/account/security/totp/remove", post(security::remove_totp))
         .route("/account/security/codes", post(security::new_codes))
+        .route("/account/security/passkeys", post(security::register_passkey))
+        .route("/account/security/passkeys/{id}/name", post(security::rename_passkey))
+        .route("/account/security/passkeys/{id}/remove", post(security::remove_passkey))
         .route("/account/sessions/{id}/end", post(accounts_pages::end_session))
         .route("/account/sessions/end-others", post(accounts_pages::end_others))
         .route("/account/sessions/end-all", post(accounts_pages::end_all))
@@ -178,6 +182,13 @@ fn account_api() -> OpenApiRouter {
         .routes(routes!(factors_api::totp, factors_api::begin_totp, factors_api::remove_totp))
         .routes(routes!(factors_api::confirm_totp))
         .routes(routes!(factors_api::recovery_codes, factors_api::renew_codes))
+        .routes(routes!(passkeys_api::list, passkeys_api::register))
+        .routes(routes!(passkeys_api::ask_registration))
+        .routes(routes!(passkeys_api::rename, passkeys_api::remove))
+        .routes(routes!(passkeys_api::ask_proof))
+        .routes(routes!(passkeys_api::prove))
+        .routes(routes!(passkeys_api::ask_login))
+        .routes(routes!(passkeys_api::login))
         .routes(routes!(sessions_api::list))
         .routes(routes!(sessions_api::end))
         .routes(routes!(sessions_api::end_others))

@@ -5,7 +5,8 @@
 //! is given along; a new proof renews the cookie's secret in the same commit as the act it was given for.
 //! Refuses: a password change whose present password is not the present one any more when it commits.
 
-use super::{LoginError, prove, prove_passcode, store, throttle, weaknesses, words_of};
+use super::second::prove_passcode;
+use super::{LoginError, passkeys, prove, store, throttle, weaknesses, words_of};
 use crate::accounts::hash::nfc;
 use crate::accounts::profile::{self, DisplayName, Email, ProfileError};
 use crate::accounts::{self, Account};
@@ -17,6 +18,7 @@ use crate::sessions::hot::Live;
 use crate::sessions::{self, EndReason, Proof, Renewal, Which};
 use std::sync::Arc;
 use std::time::Duration;
+use webauthn_rs::prelude::PublicKeyCredential;
 use zeroize::Zeroizing;
 
 /// For how long a proof counts.
@@ -82,7 +84,7 @@ pub async fn prove_again_by(cx: &Cx, given: Given) -> Result<(Cx, Proof), AgainE
     let (_, live) = session_of(cx)?;
     let caller = cx.caller.clone().ok_or(AgainError::Required)?;
     let method = if given.password.is_some() { "pwd" } else { "passcode" };
-    if given.password.is_none() && given.passcode.is_none() {
+    if given.is_empty() {
         return Err(AgainError::Required);
     }
     let proof = step_up_by(cx, given).await?;
@@ -113,6 +115,11 @@ pub struct Given {
 }
 
 impl Given {
+    /// Whether nothing was given.
+    pub fn is_empty(&self) -> bool {
+        self.password.is_none() && self.passcode.is_none()
+    }
+
     /// What a body or a form gave.
     pub fn new(password: Option<String>, passcode: Option<String>) -> Given {
         let some = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Zeroizing::new);
@@ -140,6 +147,24 @@ pub async fn step_up_by(cx: &Cx, given: Given) -> Result<Proof, AgainError> {
         _ if is_fresh(cx) => Ok(Proof::Recent),
         _ => Err(AgainError::Required),
     }
+}
+
+/// Takes an answer by a passkey as a proof by itself, for the acts that follow.
+pub async fn prove_by_passkey(cx: &Cx, step: &str, answer: &PublicKeyCredential) -> Result<Proof, AgainError> {
+    let (account, live) = session_of(cx)?;
+    let answered = passkeys::judge(cx, step, answer, None, Some(account)).await?;
+    let answered = answered.ok_or(LoginError::PasskeyInvalid)?;
+    let proof = proven_now(cx, &live, "pop");
+    let (written, now) = (proof.clone(), cx.now);
+    let done = cx
+        .write("login.prove_by_passkey", async move |tx| {
+            if !answered.spend(tx, now).await? {
+                return Ok(tx.undo(Err(AgainError::from(LoginError::PasskeyInvalid))));
+            }
+            Ok(if written.apply(tx, now).await? { Ok(()) } else { Err(AgainError::Ended) })
+        })
+        .await?;
+    done.map(|()| proof)
 }
 
 fn session_of(cx: &Cx) -> Result<(AccountId, Arc<Live>), AgainError> {

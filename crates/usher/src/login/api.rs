@@ -1,6 +1,7 @@
 //! Logging in, refreshing and logging out through the API, and the OAuth-style password form.
 
 pub mod factors;
+pub mod passkeys;
 
 use super::{Attempt, LoginError, Wanted, with_password};
 use crate::audit::{Entry, Event, Outcome};

@@ -11,8 +11,9 @@ use super::again::AgainError;
 use super::notices::{Change, What};
 use super::passcode::{CODES, Passcode, RecoveryCode};
 use super::store::factors as store;
+use super::store::passkeys as keys;
 use super::totp::{self, Otpauth, Shape};
-use super::{links, notices, throttle};
+use super::{links, notices, passkeys, throttle};
 use crate::accounts;
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
@@ -78,6 +79,8 @@ pub struct Recovery {
 pub struct State {
     /// The authenticator app.
     pub totp: Option<Secret>,
+    /// How many passkeys.
+    pub passkeys: u32,
     /// The recovery codes.
     pub recovery: Recovery,
     /// Since when a factor is demanded of this very account, its role and groups apart.
@@ -87,7 +90,7 @@ pub struct State {
 impl State {
     /// Whether a second factor is asked for at a login.
     pub fn any(&self) -> bool {
-        self.totp.is_some()
+        self.totp.is_some() || self.passkeys > 0
     }
 }
 
@@ -125,6 +128,8 @@ pub enum Judged {
         /// Tells of its use.
         told: Box<Change>,
     },
+    /// A passkey.
+    Passkey(Box<passkeys::Answered>),
 }
 
 impl Judged {
@@ -139,6 +144,7 @@ impl Judged {
                 }
                 Ok(used)
             }
+            Judged::Passkey(answered) => answered.spend(tx, now).await,
             Judged::Link { digest, told } => {
                 if !links::spend_recovery(tx, digest, account, now).await? {
                     return Ok(false);
@@ -153,6 +159,7 @@ impl Judged {
     pub fn method(&self) -> &'static str {
         match self {
             Judged::Totp { .. } => "otp",
+            Judged::Passkey(_) => "pop",
             Judged::Recovery { .. } | Judged::Link { .. } => "recovery",
         }
     }
@@ -204,6 +211,18 @@ pub enum FactorError {
     /// The session has ended meanwhile.
     #[error("the session has ended")]
     Ended,
+    /// It cannot be called so.
+    #[error("a name has 1 to 64 characters")]
+    Name,
+    /// As many passkeys as one account may have.
+    #[error("there are as many passkeys as one account may have; remove one first")]
+    TooMany,
+    /// Somebody has this passkey.
+    #[error("this passkey is registered already")]
+    Taken,
+    /// Passkeys are not to be had at this address.
+    #[error("there are no passkeys at this address")]
+    NotHere,
     /// The fresh proof is missing or wrong.
     #[error(transparent)]
     Again(#[from] AgainError),
@@ -296,13 +315,32 @@ pub async fn confirm_totp(
         _ => None,
     };
     let step = step.ok_or(FactorError::WrongCode)?;
+    let told = Change::new(cx, account, What::TotpAdded, "");
+    let id = waiting.id;
+    let now = cx.now;
+    added(cx, account, "otp", told, end_others, async move |tx: &mut Tx| {
+        let active = store::activate(tx, account, id, step, now).await?;
+        Ok(if active { Ok(()) } else { Err(FactorError::NothingWaits) })
+    })
+    .await
+}
+
+/// Adds a factor by `add`, which decides in the transaction, and does what belongs to it: recovery codes with the first,
+/// the end of other sessions, the session's own new proof by `method`, and telling of it.
+pub(super) async fn added(
+    cx: &Cx,
+    account: AccountId,
+    method: &str,
+    told: Change,
+    end_others: bool,
+    add: impl AsyncFn(&mut Tx) -> Result<Result<(), FactorError>, Error> + Send + 'static,
+) -> Result<Confirmed, FactorError> {
     let before = find(&cx.app.db, account).await?;
     let codes = if before.recovery.left == 0 { draw_codes(cx) } else { Vec::new() };
     let digests: Vec<Digest> = codes.iter().map(|code| code.digest(account)).collect();
-    let told = Change::new(cx, account, What::TotpAdded, "");
     let live = cx.caller.as_ref().and_then(Caller::live).filter(|live| live.account == account).cloned();
     let proof = live.as_ref().map(|live| Proof::Now {
-        renewal: Renewal::draw(cx, live.id, &sessions::proven_also(&live.amr, "otp")),
+        renewal: Renewal::draw(cx, live.id, &sessions::proven_also(&live.amr, method)),
         kind: live.kind,
         expires_at: live.expires_at,
     });
@@ -310,15 +348,15 @@ pub async fn confirm_totp(
     let demanded = before.demanded_at.is_some()
         || cx.caller.as_ref().is_some_and(|caller| crate::gate::demands_factor(cx, &caller.rights));
     let (given, session, now) = (proof.clone(), live.map(|live| live.id), cx.now);
-    cx.write("factors.confirm_totp", async move |tx| {
+    cx.write("factors.added", async move |tx| {
         if let Some(proof) = &given
             && !proof.apply(tx, now).await?
         {
             return Ok(tx.undo(Err(FactorError::Ended)));
         }
         let Some(owner) = accounts::hold(tx, account).await? else { return Ok(tx.undo(Err(FactorError::NotFound))) };
-        if !store::activate(tx, account, waiting.id, step, now).await? {
-            return Ok(tx.undo(Err(FactorError::NothingWaits)));
+        if let Err(error) = add(tx).await? {
+            return Ok(tx.undo(Err(error)));
         }
         if !digests.is_empty() {
             store::put_codes(tx, account, &digests, now).await?;
@@ -363,19 +401,40 @@ pub async fn adopt_totp(cx: &Cx, account: AccountId, from: &Otpauth) -> Result<b
 /// its owner is made to set up another one where that is demanded.
 pub async fn remove_totp(cx: &Cx, account: AccountId, proof: Option<&Proof>) -> Result<(), FactorError> {
     let told = Change::new(cx, account, What::TotpRemoved, "");
+    removed(cx, account, told, proof, async move |tx: &mut Tx| store::forget_totp(tx, account).await).await
+}
+
+/// Takes every factor of an account away, by an administrator.
+pub async fn remove_all(cx: &Cx, account: AccountId) -> Result<(), FactorError> {
+    let told = Change::new(cx, account, What::AllRemoved, "");
+    removed(cx, account, told, None, async move |tx: &mut Tx| {
+        let totp = store::forget_totp(tx, account).await?;
+        Ok(totp | (keys::delete_all(tx, account).await? > 0))
+    })
+    .await
+}
+
+/// Removes a factor by `remove`, which says whether there was one, and does what belongs to it.
+pub(super) async fn removed(
+    cx: &Cx,
+    account: AccountId,
+    told: Change,
+    proof: Option<&Proof>,
+    remove: impl AsyncFn(&mut Tx) -> Result<bool, Error> + Send + 'static,
+) -> Result<(), FactorError> {
     let demanded = match (&cx.caller, proof) {
         (Some(caller), Some(_)) => crate::gate::demands_factor(cx, &caller.rights),
         _ => false,
     };
     let (proof, now) = (proof.cloned(), cx.now);
-    cx.write("factors.remove_totp", async move |tx| {
+    cx.write("factors.removed", async move |tx| {
         if let Some(proof) = &proof
             && !proof.apply(tx, now).await?
         {
             return Ok(tx.undo(Err(FactorError::Ended)));
         }
         let Some(owner) = accounts::hold(tx, account).await? else { return Ok(tx.undo(Err(FactorError::NotFound))) };
-        if !store::forget_totp(tx, account).await? {
+        if !remove(tx).await? {
             return Ok(tx.undo(Err(FactorError::NotFound)));
         }
         if !after_removal(tx, account).await? && demanded {

@@ -16,17 +16,23 @@ pub mod floor;
 pub mod links;
 pub mod notices;
 pub mod pages;
-pub mod person;
-pub mod signed;
 pub mod passcode;
+pub mod passkeys;
+pub mod person;
 pub mod qr;
+mod second;
+pub mod signed;
 pub mod step;
 mod store;
 pub mod totp;
+pub use second::{second, with_passkey};
 pub use store::STATEMENTS;
-pub use store::signed::STATEMENTS as SIGNED_STATEMENTS;
 pub use store::factors::STATEMENTS as FACTOR_STATEMENTS;
+pub use store::passkeys::STATEMENTS as PASSKEY_STATEMENTS;
+pub use store::signed::STATEMENTS as SIGNED_STATEMENTS;
 pub mod throttle;
+
+use second::Second;
 
 use crate::accounts::hasher::Verdict;
 use crate::accounts::{self, hash, username};
@@ -49,8 +55,8 @@ pub struct Attempt {
     pub username: String,
     /// The password as it came.
     pub password: Zeroizing<String>,
-    /// A passcode of the authenticator app, a recovery code or a recovery link, when one came along. Looked at only if the account has
-    /// a second factor; empty is none.
+    /// A passcode of the authenticator app, a recovery code or a recovery link, when one came along. Looked at only if
+    /// the account has a second factor; empty is none.
     pub passcode: Option<Zeroizing<String>>,
     /// The session that is asked for.
     pub wanted: Wanted,
@@ -86,7 +92,7 @@ pub struct LoggedIn {
 }
 
 /// A password that was right, of an account that has a second factor. It is no session and opens nothing; with a
-/// second proof, [`second`] begins one.
+/// second proof, [`second()`] begins one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirstHalf {
     /// Whose.
@@ -107,6 +113,9 @@ pub enum LoginError {
     /// The password is right, and the passcode is wrong or was used before.
     #[error("the passcode is wrong")]
     PasscodeInvalid,
+    /// The passkey was not accepted; nobody says why.
+    #[error("the passkey was not accepted")]
+    PasskeyInvalid,
     /// Too many wrong guesses for this account or, when guessing, from this address.
     #[error("too many attempts; wait before the next one")]
     RateLimited(Duration),
@@ -137,7 +146,7 @@ pub fn life(cx: &Cx, kind: Kind, role: accounts::Role) -> Life {
 ///
 /// # Errors
 /// [`LoginError::PasscodeRequired`] when everything is right but a passcode is missing: ask for one and log in again
-/// with it, or go on with [`second`].
+/// with it, or go on with [`second()`].
 pub async fn with_password(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginError> {
     let started = floor::Started::now();
     let mut hashed = false;
@@ -151,24 +160,12 @@ pub async fn with_password(cx: &Cx, attempt: Attempt) -> Result<LoggedIn, LoginE
     result
 }
 
-/// Goes on with a login whose password was right a moment ago. `step` is used up by the session that begins; a wrong
-/// passcode leaves it for the next attempt.
-pub async fn second(
-    cx: &Cx,
-    half: FirstHalf,
-    step: step::Mark,
-    passcode: Zeroizing<String>,
-    wanted: Wanted,
-) -> Result<LoggedIn, LoginError> {
-    let result = judge_second(cx, half, step, passcode, wanted).await;
-    count(cx, &result);
-    result
-}
-
 fn count(cx: &Cx, result: &Result<LoggedIn, LoginError>) {
     cx.app.metrics.login(match result {
         Ok(_) => ops::LoginResult::Success,
-        Err(LoginError::InvalidCredentials | LoginError::PasscodeInvalid) => ops::LoginResult::Refused,
+        Err(LoginError::InvalidCredentials | LoginError::PasscodeInvalid | LoginError::PasskeyInvalid) => {
+            ops::LoginResult::Refused
+        }
         Err(LoginError::PasscodeRequired(_)) => ops::LoginResult::Halfway,
         Err(LoginError::RateLimited(_)) => ops::LoginResult::Throttled,
         Err(LoginError::Busy(_)) => ops::LoginResult::Overloaded,
@@ -231,42 +228,6 @@ async fn judge(cx: &Cx, attempt: Attempt, hashed: &mut bool) -> Result<LoggedIn,
     }
 }
 
-async fn judge_second(
-    cx: &Cx,
-    half: FirstHalf,
-    step: step::Mark,
-    passcode: Zeroizing<String>,
-    wanted: Wanted,
-) -> Result<LoggedIn, LoginError> {
-    let credential = accounts::find_credential_of(&cx.app.db, half.account).await?;
-    let usable = credential
-        .filter(|credential| credential.version == half.version && credential.standing == accounts::Standing::Active);
-    let Some(credential) = usable else { return Err(LoginError::InvalidCredentials) };
-    if step.is_spent(cx).await? {
-        return Err(LoginError::InvalidCredentials);
-    }
-    let state = factors::find(&cx.app.db, half.account).await?;
-    let second = Second::of(cx, &credential, &state, &passcode).await?;
-    let key = username::lookup_key(&credential.username).unwrap_or_default();
-    let beginning = Beginning {
-        account: half.account,
-        password: Some((
-            half.version,
-            throttle::Subjects::of(&key, cx.request.address).account,
-            known::Device::at(cx, half.account).await?,
-        )),
-        second: Some(second),
-        step: Some(step),
-        amr: "pwd",
-        session: new_session(cx, half.account, credential.role, wanted),
-    };
-    match begin(cx, beginning).await? {
-        Began::Yes(session, device) => Ok(LoggedIn { account: half.account, session: *session, device }),
-        Began::Stale => Err(LoginError::InvalidCredentials),
-        Began::Spent(second) => Err(second.refuse(cx, credential.account, &credential.username).await?),
-    }
-}
-
 fn new_session(cx: &Cx, account: AccountId, role: accounts::Role, wanted: Wanted) -> NewSession {
     let label = if wanted.label.is_empty() { label_of(&cx.request.agent) } else { wanted.label };
     let mut session = NewSession::draw(cx, account, wanted.kind, "", label, life(cx, wanted.kind, role));
@@ -274,35 +235,6 @@ fn new_session(cx: &Cx, account: AccountId, role: accounts::Role, wanted: Wanted
         session.refresh = Some(refresh::First::draw(&cx.app.rng));
     }
     session
-}
-
-/// A passcode that was judged right and waits to be used up.
-struct Second {
-    judged: factors::Judged,
-    subjects: throttle::Subjects,
-    ticket: throttle::Ticket,
-}
-
-impl Second {
-    /// Judges a passcode. Wrong ones are counted apart from wrong passwords, and slowed in the same way.
-    async fn of(
-        cx: &Cx,
-        credential: &accounts::Credential,
-        state: &factors::State,
-        passcode: &str,
-    ) -> Result<Second, LoginError> {
-        let subjects = throttle::Subjects::of_factor(credential.account, cx.request.address);
-        let ticket = throttle::admit(cx, &subjects, None).await?;
-        match factors::judge(cx, credential.account, state, passcode).await? {
-            Some(judged) => Ok(Second { judged, subjects, ticket }),
-            None => Err(refuse_passcode(cx, &subjects, credential.account, &credential.username, ticket).await?),
-        }
-    }
-
-    /// Refuses it after all: it was used up by somebody else meanwhile.
-    async fn refuse(self, cx: &Cx, account: AccountId, username: &str) -> Result<LoginError, LoginError> {
-        refuse_passcode(cx, &self.subjects, account, username, self.ticket).await
-    }
 }
 
 /// Everything that was proven, and the session that it begins.
@@ -416,25 +348,6 @@ async fn refuse(
     })
 }
 
-/// Counts a wrong passcode, and tells of it as [`refuse`] does of a wrong password.
-async fn refuse_passcode(
-    cx: &Cx,
-    subjects: &throttle::Subjects,
-    account: AccountId,
-    username: &str,
-    ticket: throttle::Ticket,
-) -> Result<LoginError, LoginError> {
-    crate::log::login_failed(cx.request.address, username, "passcode");
-    let target = username::lookup_key(username).unwrap_or_default();
-    let entry = Entry::new(cx, Event::Login, Outcome::Refused).of(account).target(target).detail("passcode");
-    let wait = throttle::count_failure(cx, subjects, None, entry, true).await?;
-    drop(ticket);
-    Ok(match wait {
-        Some(wait) => LoginError::RateLimited(wait),
-        None => LoginError::PasscodeInvalid,
-    })
-}
-
 /// Brings an older hash to today's strength at once, and says which version of the password it is then.
 async fn renewed(cx: &Cx, credential: &accounts::Credential, password: Zeroizing<String>) -> Result<i64, LoginError> {
     let (account, version) = (credential.account, credential.version);
@@ -520,34 +433,6 @@ pub async fn signup(cx: &Cx, username: username::Username, password: Zeroizing<S
         Ok(Ok(()))
     })
     .await?
-}
-
-/// By which method a passcode proves the account once more, for acts that ask again; `None` when it is wrong. Counts and
-/// slows like a login, and uses the passcode up.
-async fn prove_passcode(cx: &Cx, account: AccountId, passcode: &str) -> Result<Option<&'static str>, LoginError> {
-    let Some(credential) = accounts::find_credential_of(&cx.app.db, account).await? else { return Ok(None) };
-    let state = factors::find(&cx.app.db, account).await?;
-    let second = match Second::of(cx, &credential, &state, passcode).await {
-        Err(LoginError::PasscodeInvalid) => return Ok(None),
-        other => other?,
-    };
-    let (judged, subject, now) = (second.judged.clone(), second.subjects.account.clone(), cx.now);
-    let spent = cx
-        .write("login.prove_passcode", async move |tx| {
-            let spent = judged.spend(tx, account, now).await?;
-            if spent {
-                store::forget_failures(tx, &subject).await?;
-            }
-            Ok(spent)
-        })
-        .await?;
-    if spent {
-        return Ok(Some(second.judged.method()));
-    }
-    match second.refuse(cx, account, &credential.username).await? {
-        LoginError::PasscodeInvalid => Ok(None),
-        other => Err(other),
-    }
 }
 
 /// Which version of the account's password `password` is, for acts that ask again; `None` when it is wrong.

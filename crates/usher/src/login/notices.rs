@@ -38,6 +38,12 @@ whats! {
     TotpAdded = "totp_added", FactorAdded;
     /// The authenticator app was removed.
     TotpRemoved = "totp_removed", FactorRemoved;
+    /// A passkey was registered.
+    PasskeyAdded = "passkey_added", FactorAdded;
+    /// A passkey was removed.
+    PasskeyRemoved = "passkey_removed", FactorRemoved;
+    /// An administrator took every factor away.
+    AllRemoved = "all_removed", FactorRemoved;
     /// New recovery codes were made; older ones are of no use.
     CodesMade = "recovery_codes_made", RecoveryCodesMade;
     /// A recovery code was used.

@@ -14,6 +14,7 @@ use crate::http::cookies;
 use crate::http::extract::{self, Form, Query};
 use crate::http::failure::Failure;
 use crate::http::page::{onward, password_rule, safe_return, shell, show, with_cookies};
+use crate::id::AccountId;
 use crate::pages::{
     Link, LoginPage, LogoutPage, LogoutState, Nav, Notice, Problem, Problems, Refusal, ResetPage, ResetState,
     SetupPage, SetupState, SignupPage, SignupState, href,
@@ -56,6 +57,7 @@ fn login_form(
     notice: Option<Notice>,
 ) -> LoginPage {
     LoginPage {
+        passkeys: super::passkeys::available(cx).is_some(),
         shell: shell(cx, Nav::Elsewhere),
         username,
         return_to: safe_return(return_to).to_owned(),
@@ -115,14 +117,17 @@ async fn inside(cx: &Cx, headers: &HeaderMap, logged_in: LoggedIn, return_to: &s
     let set = cookies::set_session(cx, &value, session.absolute);
     let known = logged_in.device.and_then(|device| cookies::set_device(cx, &device));
     let step = cookies::find_step(cx, headers).and_then(|_| cookies::clear_step(cx));
-    let return_to = safe_return(return_to);
-    // What changed of the account's factors is told before anything else, once.
-    let next = if super::notices::any(cx, logged_in.account).await? {
+    let next = landing(cx, logged_in.account, safe_return(return_to)).await?;
+    Ok(with_cookies(onward(&next), [set, known, step]))
+}
+
+/// Where a login leads: what changed of the account's factors is told before anything else, once.
+pub(super) async fn landing(cx: &Cx, account: AccountId, return_to: &str) -> Result<String, Failure> {
+    Ok(if super::notices::any(cx, account).await? {
         href::query("/account/news", &[("return_to", return_to)])
     } else {
         return_to.to_owned()
-    };
-    Ok(with_cookies(onward(&next), [set, known, step]))
+    })
 }
 
 /// Moves a link out of the address, where histories and logs keep it, into a short-lived cookie.

@@ -13,12 +13,7 @@ use zeroize::Zeroizing;
 ///
 /// # Errors
 /// As a login's.
-pub async fn prove(
-    cx: &Cx,
-    name: &str,
-    password: Zeroizing<String>,
-    passcode: &str,
-) -> Result<AccountId, LoginError> {
+pub async fn prove(cx: &Cx, name: &str, password: Zeroizing<String>, passcode: &str) -> Result<AccountId, LoginError> {
     let started = floor::Started::now();
     let result = judge(cx, name, password, passcode).await;
     if !matches!(result, Err(LoginError::RateLimited(_) | LoginError::Busy(_) | LoginError::Storage(_))) {

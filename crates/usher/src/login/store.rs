@@ -1,7 +1,8 @@
 //! The statements of failed logins and single-use links.
 
-pub mod signed;
 pub mod factors;
+pub mod passkeys;
+pub mod signed;
 
 use super::links::{Fate, Gifts, Invite, Kind, Link};
 use crate::accounts::Buckets;

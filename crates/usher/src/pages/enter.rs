@@ -37,6 +37,8 @@ pub struct LoginPage {
     pub notice: Option<Notice>,
     /// Sign-up is open to everybody.
     pub signup_open: bool,
+    /// Passkeys can be used at this address.
+    pub passkeys: bool,
 }
 
 /// Why a login was refused, in as few kinds as possible: who exists is nobody's business.
@@ -69,6 +71,10 @@ impl Refusal {
 #[template(path = "code.html")]
 pub struct CodePage {
     pub shell: Shell,
+    /// The account has an authenticator app.
+    pub totp: bool,
+    /// The account has passkeys that can be used here.
+    pub passkeys: bool,
     pub refusal: Option<CodeRefusal>,
 }
 

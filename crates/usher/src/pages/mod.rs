@@ -38,7 +38,7 @@ pub use enter::{
     ResetState, SetupPage, SetupState, SignupPage, SignupState,
 };
 pub use library::{BucketCard, EntryKind, EntryLine, FilePage, FolderPage, LibraryPage, Playback, Trouble, Viewer};
-pub use security::{CodesPage, NewsLine, NewsPage, Picture, SecurityPage, TotpSetup};
+pub use security::{CodesPage, NewsLine, NewsPage, PasskeyLine, Picture, SecurityPage, TotpSetup};
 pub use shell::{Choice, Link, Nav, Notice, NoticeKind, PasswordRule, Problem, Problems, Shell, When, Who};
 pub use signed_header::SignedHeaderPage;
 pub use wrong::{ErrorPage, Wrong};

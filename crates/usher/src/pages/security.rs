@@ -5,7 +5,8 @@ use askama::Template;
 
 /// The page. Posts:
 /// `/account/again` (`confirm` or `confirm_code`, `return_to`),
-/// `/account/security/totp`, `…/totp/confirm` (`passcode`, `end_others`), `…/totp/remove`, `…/codes`.
+/// `/account/security/totp`, `…/totp/confirm` (`passcode`, `end_others`), `…/totp/remove`, `…/codes`,
+/// `…/passkeys` (`name`, and from a script `step` and `answer`), `…/passkeys/{id}/name` (`name`), `…/passkeys/{id}/remove`.
 #[derive(Template)]
 #[template(path = "security.html")]
 pub struct SecurityPage {
@@ -24,10 +25,32 @@ pub struct SecurityPage {
     pub setup: Option<TotpSetup>,
     /// A secret waits for its first code.
     pub waiting: bool,
+    /// Passkeys can be used at this address.
+    pub passkeys_here: bool,
+    pub passkeys: Vec<PasskeyLine>,
     /// Recovery codes that are left.
     pub codes_left: u32,
     /// About `passcode`, `confirm` and `confirm_code`.
     pub problems: Problems,
+}
+
+impl SecurityPage {
+    fn has_factor(&self) -> bool {
+        self.totp.is_some() || !self.passkeys.is_empty()
+    }
+
+    /// Whether this is the last factor of an account that must have one.
+    fn keeps_last(&self) -> bool {
+        self.demanded && self.passkeys.len() + usize::from(self.totp.is_some()) < 2
+    }
+}
+
+/// One passkey.
+pub struct PasskeyLine {
+    pub id: String,
+    pub name: String,
+    pub made: When,
+    pub last_used: Option<When>,
 }
 
 /// A secret for an authenticator app.

@@ -242,9 +242,10 @@ pub fn proven_also(amr: &str, method: &str) -> String {
     if !methods.contains(&method) {
         methods.push(method);
     }
-    // The password is one factor, what is at hand another; that a device was linked is none.
+    // The password is one factor, what is at hand another; that a device was linked is none. A passkey (`pop`, proof of
+    // possession) verifies its person besides.
     let beside = ["otp", "recovery"].into_iter().any(|other| methods.contains(&other));
-    let several = amr.split(' ').any(|word| word == "mfa") || methods.contains(&"pwd") && beside;
+    let several = method == "pop" || amr.split(' ').any(|word| word == "mfa") || methods.contains(&"pwd") && beside;
     if several {
         methods.push("mfa");
     }

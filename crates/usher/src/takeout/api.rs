@@ -69,9 +69,10 @@ impl From<LoginError> for Line {
     fn from(error: LoginError) -> Line {
         match error {
             LoginError::RateLimited(_) | LoginError::Busy(_) | LoginError::Storage(_) => Failure::from(error).into(),
-            LoginError::InvalidCredentials | LoginError::PasscodeRequired(_) | LoginError::PasscodeInvalid => {
-                Line::unauthorized()
-            }
+            LoginError::InvalidCredentials
+            | LoginError::PasscodeRequired(_)
+            | LoginError::PasscodeInvalid
+            | LoginError::PasskeyInvalid => Line::unauthorized(),
         }
     }
 }

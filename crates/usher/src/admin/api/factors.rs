@@ -19,6 +19,8 @@ pub struct UserFactors {
     /// Since when.
     #[schema(format = DateTime)]
     pub totp_since: Option<String>,
+    /// How many passkeys it has.
+    pub passkeys: u32,
     /// Recovery codes that are unused.
     pub recovery_codes_left: u32,
     /// Whether a second factor is demanded of this account itself.
@@ -38,6 +40,7 @@ pub async fn show(Admin(cx): Admin, Id(id): Id<AccountId>) -> Result<axum::Json<
     Ok(axum::Json(UserFactors {
         totp: state.totp.is_some(),
         totp_since: state.totp.map(|secret| secret.since.rfc3339()),
+        passkeys: state.passkeys,
         recovery_codes_left: state.recovery.left,
         required: state.demanded_at.is_some(),
         demanded: gate::demands_factor(&cx, &rights),

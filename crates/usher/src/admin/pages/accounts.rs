@@ -157,8 +157,8 @@ fn problems(error: AdminError) -> Result<Problems, Failure> {
 #[derive(Default)]
 pub(super) struct Beside {
     pub(super) notice: Option<Notice>,
-    problems: Problems,
-    reset_link: Option<MadeLink>,
+    pub(super) problems: Problems,
+    pub(super) reset_link: Option<MadeLink>,
     pub(super) recovery_link: Option<MadeLink>,
 }
 

@@ -126,7 +126,7 @@ pub async fn begin_totp(OwnFactors(cx): OwnFactors, Json(body): Json<NewTotp>) -
 }
 
 /// The answer, with the new cookie that the proof brought.
-fn proven(cx: &Cx, proof: Option<&Proof>, mut response: Response) -> Response {
+pub(super) fn proven(cx: &Cx, proof: Option<&Proof>, mut response: Response) -> Response {
     let cookie = proof.and_then(|proof| cookies::renewed(cx, proof));
     response.headers_mut().extend(cookie.map(|value| (SET_COOKIE, value)));
     response
@@ -151,7 +151,7 @@ pub struct RecoveryCodes {
     pub recovery_codes: Vec<String>,
 }
 
-fn told(codes: &[crate::login::passcode::RecoveryCode]) -> axum::Json<RecoveryCodes> {
+pub(super) fn told(codes: &[crate::login::passcode::RecoveryCode]) -> axum::Json<RecoveryCodes> {
     axum::Json(RecoveryCodes { recovery_codes: codes.iter().map(|code| code.expose().to_string()).collect() })
 }
 

@@ -4,21 +4,25 @@
 use crate::cx::Cx;
 use crate::gate;
 use crate::http::cookies;
-use crate::http::extract::{FactorPage, Form, Query, caller};
+use crate::http::extract::{FactorPage, Form, Id, Query, caller};
 use crate::http::failure::Failure;
 use crate::http::page::{onward, safe_return, shell, show, when, with_cookies};
-use crate::id::NoticeId;
+use crate::id::{NoticeId, PasskeyId};
 use crate::login::again::{self, AgainError, Given};
 use crate::login::factors::{self, Confirmed, FactorError, Waiting};
 use crate::login::notices::{self, News, What};
 use crate::login::passcode::RecoveryCode;
+use crate::login::passkeys::{self, Passkey};
 use crate::login::totp::Shape;
 use crate::login::{LoginError, qr};
-use crate::pages::{CodesPage, Nav, NewsLine, NewsPage, Notice, Picture, Problems, SecurityPage, TotpSetup};
+use crate::pages::{
+    CodesPage, Nav, NewsLine, NewsPage, Notice, PasskeyLine, Picture, Problems, SecurityPage, TotpSetup,
+};
 use crate::sessions::Proof;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
+use webauthn_rs::prelude::RegisterPublicKeyCredential;
 
 /// What was just done, for the notice.
 #[derive(Deserialize)]
@@ -35,6 +39,9 @@ pub async fn security_page(
     let notice = match query.done.as_str() {
         "totp" => Some(Notice::done("Your authenticator app is on.")),
         "removed" => Some(Notice::done("Your authenticator app is off.")),
+        "passkey" => Some(Notice::done("Your passkey is registered.")),
+        "renamed" => Some(Notice::done("It is called so now.")),
+        "passkey-removed" => Some(Notice::done("That passkey is of no use any more.")),
         "again" => Some(Notice::failed("Prove once more who you are, and do it again.")),
         _ => None,
     };
@@ -54,9 +61,20 @@ async fn gather(cx: &Cx) -> Result<SecurityPage, Failure> {
         totp: state.totp.map(|secret| when(secret.since, cx.now)),
         setup: None,
         waiting: factors::waits(cx, caller.account()).await?,
+        passkeys_here: passkeys::available(cx).is_some(),
+        passkeys: passkeys::list(&cx.app.db, caller.account()).await?.into_iter().map(|key| line_of(cx, key)).collect(),
         codes_left: state.recovery.left,
         problems: Problems::default(),
     })
+}
+
+fn line_of(cx: &Cx, passkey: Passkey) -> PasskeyLine {
+    PasskeyLine {
+        id: passkey.id.to_string(),
+        name: passkey.name,
+        made: when(passkey.made_at, cx.now),
+        last_used: passkey.last_used_at.map(|at| when(at, cx.now)),
+    }
 }
 
 /// A failure that the page cannot show goes on; a proof that has become too old leads to where one is asked for.
@@ -163,6 +181,67 @@ pub async fn new_codes(FactorPage(cx): FactorPage) -> Result<Response, Failure> 
     }
 }
 
+/// A passkey that the page's script made.
+#[derive(Deserialize)]
+pub struct PasskeyForm {
+    name: String,
+    step: String,
+    answer: String,
+}
+
+/// Registers a passkey, and shows the recovery codes that come with a first factor.
+pub async fn register_passkey(FactorPage(cx): FactorPage, Form(form): Form<PasskeyForm>) -> Result<Response, Failure> {
+    let account = caller(&cx)?.account();
+    let answer: RegisterPublicKeyCredential =
+        serde_json::from_str(&form.answer).map_err(|_| Failure::invalid("This is no answer of a browser."))?;
+    match passkeys::register(&cx, account, &form.step, &answer, &form.name, false).await {
+        Ok(Confirmed { codes, proof }) => {
+            let cookie = proof.and_then(|proof| cookies::renewed(&cx, &proof));
+            let next = if codes.is_empty() {
+                onward("/account/security?done=passkey")
+            } else {
+                codes_page(&cx, &codes, true)?
+            };
+            Ok(with_cookies(next, [cookie]))
+        }
+        Err(error @ (FactorError::Storage(_) | FactorError::Again(_) | FactorError::Ended)) => not_shown(error),
+        Err(error) => {
+            let failure = Failure::from(error);
+            let page = SecurityPage { problems: Problems::one("answer", failure.public), ..gather(&cx).await? };
+            Ok(show(failure.status, &page))
+        }
+    }
+}
+
+/// A passkey's new name.
+#[derive(Deserialize)]
+pub struct NameForm {
+    name: String,
+}
+
+/// Gives a passkey another name.
+pub async fn rename_passkey(
+    FactorPage(cx): FactorPage,
+    Id(id): Id<PasskeyId>,
+    Form(form): Form<NameForm>,
+) -> Result<Response, Failure> {
+    passkeys::rename(&cx, caller(&cx)?.account(), id, &form.name).await?;
+    Ok(onward("/account/security?done=renamed"))
+}
+
+/// Removes a passkey.
+pub async fn remove_passkey(FactorPage(cx): FactorPage, Id(id): Id<PasskeyId>) -> Result<Response, Failure> {
+    let account = caller(&cx)?.account();
+    let removed = async {
+        let proof = fresh(&cx).await?;
+        passkeys::remove(&cx, account, id, &proof).await
+    };
+    match removed.await {
+        Ok(()) => Ok(onward("/account/security?done=passkey-removed")),
+        Err(error) => not_shown(error),
+    }
+}
+
 /// A fresh proof.
 #[derive(Deserialize)]
 pub struct AgainForm {
@@ -223,12 +302,16 @@ fn line(cx: &Cx, news: &News) -> NewsLine {
     let what = match news.what {
         What::TotpAdded => "An authenticator app was set up",
         What::TotpRemoved => "The authenticator app was switched off",
+        What::PasskeyAdded => "A passkey was registered",
+        What::PasskeyRemoved => "A passkey was removed",
+        What::AllRemoved => "Your second factors were taken away",
         What::CodesMade => "New recovery codes were made",
         What::CodeUsed => "A recovery code was used to log in",
         What::Recovered => "A recovery link was used in place of a lost factor",
     };
     let by = if news.own { "" } else { ", by an administrator" };
-    NewsLine { text: format!("{what}{by}"), when: when(news.at, cx.now), address: news.address.clone() }
+    let name = if news.detail.is_empty() { String::new() } else { format!(": {}", news.detail) };
+    NewsLine { text: format!("{what}{name}{by}"), when: when(news.at, cx.now), address: news.address.clone() }
 }
 
 /// What was seen.

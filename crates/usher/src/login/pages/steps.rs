@@ -11,9 +11,11 @@ use crate::http::cookies;
 use crate::http::extract::{self, Form};
 use crate::http::failure::Failure;
 use crate::http::page::{onward, safe_return, shell, show, with_cookies};
+use crate::id::AccountId;
 use crate::login::links::Kind as LinkKind;
-use crate::login::step::{self, Step};
+use crate::login::step::{self, Mark, Step};
 use crate::login::{Attempt, FirstHalf, LoginError, Wanted, second, with_password};
+use crate::login::{factors, passkeys};
 use crate::pages::{CodePage, CodeRefusal, Nav, RecoverPage, Refusal};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -44,16 +46,29 @@ fn carried(cx: &Cx, headers: &HeaderMap) -> Option<Step<Carried>> {
     step::open(cx, PURPOSE, cookies::find_step(cx, headers)?)
 }
 
-fn code_form(cx: &Cx, status: StatusCode, refusal: Option<CodeRefusal>) -> Response {
-    show(status, &CodePage { shell: shell(cx, Nav::Elsewhere), refusal })
+/// The half of a login that this browser carries, what uses it up, and where it leads.
+pub(in crate::login) fn half(cx: &Cx, headers: &HeaderMap) -> Option<(FirstHalf, Mark, String)> {
+    carried(cx, headers).map(|step| (step.body.half, step.mark, step.body.return_to))
+}
+
+async fn code_form(
+    cx: &Cx,
+    account: AccountId,
+    status: StatusCode,
+    refusal: Option<CodeRefusal>,
+) -> Result<Response, Failure> {
+    let state = factors::find(&cx.app.db, account).await?;
+    let passkeys = state.passkeys > 0 && passkeys::available(cx).is_some();
+    let page = CodePage { shell: shell(cx, Nav::Elsewhere), refusal, totp: state.totp.is_some(), passkeys };
+    Ok(show(status, &page))
 }
 
 /// The page that asks for a passcode. Whoever has not given a password a moment ago is led to where it is asked for.
-pub async fn code_page(cx: Cx, headers: HeaderMap) -> Response {
+pub async fn code_page(cx: Cx, headers: HeaderMap) -> Result<Response, Failure> {
     match carried(&cx, &headers) {
-        Some(_) => code_form(&cx, StatusCode::OK, None),
-        None if extract::admit(&cx, &headers, Door::FactorPage).await.is_ok() => onward("/library"),
-        None => onward("/login"),
+        Some(step) => code_form(&cx, step.body.half.account, StatusCode::OK, None).await,
+        None if extract::admit(&cx, &headers, Door::FactorPage).await.is_ok() => Ok(onward("/library")),
+        None => Ok(onward("/login")),
     }
 }
 
@@ -129,11 +144,12 @@ pub async fn code(cx: Cx, headers: HeaderMap, Form(form): Form<CodeForm>) -> Res
         Err(LoginError::PasscodeInvalid) => (StatusCode::UNAUTHORIZED, CodeRefusal::Wrong),
         Err(LoginError::RateLimited(wait)) => {
             let seconds = wait.as_secs().max(1);
-            let mut response = code_form(&cx, StatusCode::TOO_MANY_REQUESTS, Some(CodeRefusal::Throttled { seconds }));
+            let refusal = Some(CodeRefusal::Throttled { seconds });
+            let mut response = code_form(&cx, body.half.account, StatusCode::TOO_MANY_REQUESTS, refusal).await?;
             response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
             return Ok(response);
         }
         Err(other) => return Err(other.into()),
     };
-    Ok(code_form(&cx, status, Some(refusal)))
+    code_form(&cx, body.half.account, status, Some(refusal)).await
 }

@@ -12,11 +12,14 @@ statements! {
     STATE: Point = "SELECT t.id, t.sealed, t.algorithm, t.digits, t.made_at, t.last_step, \
         CAST((SELECT count(*) FROM recovery_codes r WHERE r.account_id = a.id AND r.used_at IS NULL) AS BIGINT), \
         (SELECT max(r.made_at) FROM recovery_codes r WHERE r.account_id = a.id), \
-        (SELECT p.required_at FROM factor_policy p WHERE p.holder_id = a.id) \
+        (SELECT p.required_at FROM factor_policy p WHERE p.holder_id = a.id), \
+        CAST((SELECT count(*) FROM passkeys k WHERE k.account_id = a.id) AS BIGINT) \
         FROM accounts a LEFT JOIN totp t ON t.account_id = a.id AND t.state = 'active' WHERE a.id = $1";
     WAITING: Point = "SELECT id, sealed, algorithm, digits, made_at, last_step FROM totp \
         WHERE account_id = $1 AND state = 'pending' AND made_at > $2";
-    ANY: Write = "SELECT CAST(count(*) AS BIGINT) FROM totp WHERE account_id = $1 AND state = 'active'";
+    ANY: Point = "SELECT CAST((SELECT count(*) FROM totp t WHERE t.account_id = $1 AND t.state = 'active') \
+        + (SELECT count(*) FROM passkeys k WHERE k.account_id = $1) AS BIGINT)";
+    HAS_TOTP: Point = "SELECT CAST(count(*) AS BIGINT) FROM totp WHERE account_id = $1 AND state = 'active'";
     FORGET_WAITING: Write = "DELETE FROM totp WHERE account_id = $1 AND state = 'pending'";
     FORGET_ACTIVE: Write = "DELETE FROM totp WHERE account_id = $1 AND state = 'active'";
     INSERT: Write = "INSERT INTO totp (id, account_id, state, sealed, algorithm, digits, made_at, last_step) \
@@ -66,6 +69,7 @@ pub(in crate::login) async fn state(db: &Db, account: AccountId) -> Result<State
         totp: secret(&row)?,
         recovery: Recovery { left: row.get(6)?, made_at: row.get(7)? },
         demanded_at: row.get(8)?,
+        passkeys: row.get(9)?,
     })
 }
 
@@ -100,7 +104,8 @@ pub(in crate::login) async fn put_waiting(tx: &mut Tx, account: AccountId, secre
 
 /// Writes a secret that is asked for from now on, as from another server. `false` when there is one.
 pub(in crate::login) async fn put_active(tx: &mut Tx, account: AccountId, secret: &Secret) -> Result<bool, Error> {
-    if any(tx, account).await? {
+    let has = tx.one(&HAS_TOTP, args![account]).await?.map(|row| row.get::<i64>(0)).transpose()?;
+    if has.unwrap_or(0) > 0 {
         return Ok(false);
     }
     insert(tx, account, "active", secret).await?;

@@ -373,7 +373,7 @@ async fn an_admin_sees_demands_and_takes_away_factors_and_the_owner_hears_of_it(
     assert_eq!(owner.get("/library").await.status, StatusCode::OK);
     let news = notices::unseen(&app.cx(), id).await.unwrap();
     let told: Vec<(What, bool)> = news.iter().map(|news| (news.what, news.own)).collect();
-    assert_eq!(told, [(What::TotpRemoved, false), (What::TotpAdded, true)]);
+    assert_eq!(told, [(What::AllRemoved, false), (What::TotpAdded, true)]);
     let group = admin.post("/api/v1/groups", json!({"name": "Staff"})).await.json();
     let path = format!("/api/v1/groups/{}/factors", group["id"].as_str().unwrap());
     assert_eq!(admin.json(Method::PUT, &path, json!({"required": true})).await.status, StatusCode::NO_CONTENT);

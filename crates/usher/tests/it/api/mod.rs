@@ -20,6 +20,7 @@ mod logout;
 mod me;
 mod media;
 mod others;
+mod passkeys;
 mod passwords;
 mod personal_tokens;
 mod refresh;

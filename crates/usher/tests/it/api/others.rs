@@ -11,8 +11,10 @@ use usher::login::links::{self, Kind};
 use usher::tokens::personal::{NewPersonalToken, Scope};
 
 /// Operations at which nobody is asked who they are.
-const OPEN: [(&str, &str); 6] = [
+const OPEN: [(&str, &str); 8] = [
     ("POST", "/api/v1/login"),
+    ("POST", "/api/v1/login/passkey"),
+    ("POST", "/api/v1/login/passkey/options"),
     ("POST", "/api/v1/refresh"),
     ("POST", "/api/v1/logout"),
     ("POST", "/token"),

@@ -1,6 +1,7 @@
 //! `POST /login` with a signed header: the programs it is made for log in, and nobody else by it.
 
 use crate::support::app::{Actor, Answer, PASSWORD, TestApp};
+use crate::support::authenticator::enrol;
 use crate::support::together::at_once;
 use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -350,4 +351,17 @@ async fn a_rotated_master_key_keeps_every_secret() {
     assert_eq!(resealed.count(), 1);
     app.cx().write("test.reseal", async move |tx| resealed.put(tx).await).await.unwrap();
     assert_eq!(show(&app, &original("python", "alice", SECRET, app.clock.now())).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_account_with_a_second_factor_is_not_let_in_by_a_header() {
+    let app = app().await;
+    let person = holder(&app, NAME, SECRET).await;
+    enrol(&app, &person).await;
+    let answer = show(&app, &original("browser", NAME, SECRET, app.clock.now())).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", answer.text());
+    let gone = person.json(Method::DELETE, "/api/v1/me/totp", json!({})).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.text());
+    app.advance(Duration::from_secs(1));
+    assert_eq!(show(&app, &original("browser", NAME, SECRET, app.clock.now())).await.status, StatusCode::OK);
 }

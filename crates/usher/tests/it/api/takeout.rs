@@ -1,6 +1,7 @@
 //! TakeoutFM's clients, unmodified: each behaves here exactly as it does, its quirks included.
 
 use crate::support::app::{Actor, Answer, PASSWORD, TestApp};
+use crate::support::authenticator::enrol;
 use crate::support::together::at_once;
 use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
@@ -383,4 +384,42 @@ async fn another_site_s_page_cannot_log_anybody_in_here() {
         let answer = app.anonymous().send(request.body(Body::from("{}")).unwrap()).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_passcode_is_asked_for_at_the_login_and_at_the_link() {
+    let app = app().await;
+    let owner = app.member("alice").await;
+    let (authenticator, codes) = enrol(&app, &owner).await;
+    let client = App::new(&app, MOBILE);
+    let try_in = async |passcode: &str| {
+        let body = json!({"User": "alice", "Pass": PASSWORD, "Passcode": passcode});
+        client.send(Method::POST, "/api/token", None, Some(body)).await.status
+    };
+    let code = authenticator.code_in(&app, 0);
+    assert_eq!(client.log_in("alice", PASSWORD).await.status, StatusCode::UNAUTHORIZED, "left out");
+    for (passcode, status) in [
+        ("", StatusCode::UNAUTHORIZED),
+        ("000000", StatusCode::UNAUTHORIZED),
+        (code.as_str(), StatusCode::OK),
+        (code.as_str(), StatusCode::UNAUTHORIZED),
+    ] {
+        assert_eq!(try_in(passcode).await, status, "{passcode:?}");
+    }
+    let made = client.make_code().await;
+    let link = async |passcode: &str| {
+        let body = json!({"Code": made["Code"], "User": "alice", "Pass": PASSWORD, "Passcode": passcode});
+        client.send(Method::POST, "/api/link", None, Some(body)).await.status
+    };
+    for (passcode, status) in [
+        ("", StatusCode::UNAUTHORIZED),
+        (code.as_str(), StatusCode::UNAUTHORIZED),
+        (codes[0].as_str(), StatusCode::NO_CONTENT),
+    ] {
+        assert_eq!(link(passcode).await, status, "{passcode:?}");
+    }
+    assert_eq!(client.poll(&made).await.status, StatusCode::OK);
+    assert_eq!(try_in(&codes[0]).await, StatusCode::UNAUTHORIZED, "used up by the link");
+    let form = app.browser().form("/login", &[("user", "alice"), ("pass", PASSWORD), ("passcode", &codes[1])]).await;
+    assert_eq!(form.status, StatusCode::SEE_OTHER, "{}", form.text());
 }

@@ -248,9 +248,9 @@ async fn half_a_login_opens_nothing_and_is_taken_once() {
     // What changed since the last login comes first, and once.
     let news = done.header("location").to_owned();
     assert_eq!((done.status, news.as_str()), (StatusCode::SEE_OTHER, "/account/news?return_to=%2Faccount"));
-    let page = browser.get(&news).await.text();
-    assert!(page.contains("An authenticator app was set up"), "{page}");
-    let last = page.split("name=\"last\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let shown = browser.get(&news).await.text();
+    assert!(shown.contains("An authenticator app was set up"), "{shown}");
+    let last = shown.split("name=\"last\" value=\"").nth(1).unwrap().split('"').next().unwrap();
     let seen = browser.form("/account/news", &[("last", last), ("return_to", "/account")]).await;
     assert_eq!((seen.status, seen.header("location")), (StatusCode::SEE_OTHER, "/account"));
     assert_eq!(browser.get(&news).await.header("location"), "/account");

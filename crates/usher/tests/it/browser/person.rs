@@ -15,6 +15,22 @@ use tokio::time::{sleep, timeout};
 /// Where pictures are kept, when somebody wants to look at them: set it when the tests are built.
 const PICTURES: Option<&str> = option_env!("USHER_SCREENSHOTS");
 
+/// Where axe-core's `axe.min.js` lies (npm), when somebody wants every page judged that is looked at everywhere: set it
+/// when the tests are built.
+const AXE: Option<&str> = option_env!("USHER_AXE");
+
+/// Lets axe judge the page, where it is at hand: nothing serious may be found.
+async fn judge(browser: &Browser, name: &str) {
+    let Some(path) = AXE else { return };
+    let source = std::fs::read_to_string(path).unwrap();
+    browser.page.execute(&source, Vec::new()).await.unwrap();
+    let run = "const [done] = arguments; axe.run(document, { resultTypes: ['violations'] }).then((result) => done(
+        result.violations.filter((one) => ['serious', 'critical'].includes(one.impact))
+            .map((one) => one.id + ': ' + one.nodes.map((node) => node.target.join(' ')).join(', '))))";
+    let found = browser.page.execute_async(run, Vec::new()).await.unwrap();
+    assert_eq!(found, json!([]), "{name}");
+}
+
 /// What `script`, an expression, is on the page.
 pub async fn value(browser: &Browser, script: &str) -> Value {
     browser.page.execute(&format!("return {script}"), Vec::new()).await.unwrap()
@@ -70,6 +86,7 @@ pub async fn look_everywhere(browser: &Browser, name: &str) {
         assert!(wide <= u64::from(screen.size().0), "{name} is {wide} points wide, wider than a {screen:?}");
         for scheme in [Scheme::Dark, Scheme::Light] {
             browser.scheme(scheme).await;
+            judge(browser, name).await;
             if let Some(folder) = PICTURES {
                 let whole = json!({ "captureBeyondViewport": true });
                 let shot = browser.devtools("Page.captureScreenshot", whole).await;

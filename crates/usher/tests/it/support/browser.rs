@@ -120,6 +120,14 @@ impl Browser {
         }
     }
 
+    /// Asks for a virtual authenticator or changes one (WebAuthn Level 3 section 11): `POST ../webauthn/authenticator{path}`.
+    pub async fn webauthn(&self, path: &str, body: Value) -> Value {
+        match self.page.issue_cmd(VirtualAuthenticator { path: path.to_owned(), body }).await {
+            Ok(result) => result,
+            Err(why) => panic!("webauthn{path}: {why}"),
+        }
+    }
+
     /// The folder of this browser's profile; it names the browser's processes.
     pub fn profile(&self) -> &Path {
         self.profile.path()
@@ -140,6 +148,23 @@ impl WebDriverCompatibleCommand for DevTools {
 
     fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
         (http::Method::POST, Some(json!({ "cmd": self.method, "params": self.params }).to_string()))
+    }
+}
+
+/// WebAuthn's addition to WebDriver.
+#[derive(Debug)]
+struct VirtualAuthenticator {
+    path: String,
+    body: Value,
+}
+
+impl WebDriverCompatibleCommand for VirtualAuthenticator {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/webauthn/authenticator{}", session.unwrap_or_default(), self.path))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(self.body.to_string()))
     }
 }
 

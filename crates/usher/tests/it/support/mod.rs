@@ -9,4 +9,5 @@ pub mod browser;
 pub mod program;
 pub mod server;
 pub mod shelf;
+pub mod soft_key;
 pub mod together;
