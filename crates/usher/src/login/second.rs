@@ -165,7 +165,7 @@ impl Second {
     }
 }
 
-/// Counts a wrong passcode, and tells of it as [`refuse`] does of a wrong password.
+/// Counts a wrong passcode, and tells of it as `refuse` does of a wrong password.
 async fn refuse_passcode(
     cx: &Cx,
     subjects: &throttle::Subjects,
