@@ -98,11 +98,8 @@ pub fn set_waiting(cx: &Cx, values: &[&str], life: Duration) -> Option<HeaderVal
     build(cx, waiting_name(cx), &values.join("."), "/", "Lax", life)
 }
 
-/// Where the pages of a login's further steps are.
-const STEP_PATH: &str = "/login";
-
 fn step_name(cx: &Cx) -> &'static str {
-    if cx.request.secure() { "__Secure-usher-step" } else { "usher-step" }
+    if cx.request.secure() { "__Host-usher-step" } else { "usher-step" }
 }
 
 /// The step of a login that this browser carries.
@@ -110,14 +107,15 @@ pub fn find_step<'h>(cx: &Cx, headers: &'h HeaderMap) -> Option<&'h str> {
     find(headers, step_name(cx))
 }
 
-/// Keeps a step of a login for its own pages, as long as it may be taken.
+/// Keeps a step of a login as long as it may be taken. The page takes it by a form; a passkey answers it through the
+/// API, so that its path is the whole house.
 pub fn set_step(cx: &Cx, step: &str) -> Option<HeaderValue> {
-    build(cx, step_name(cx), step, STEP_PATH, "Strict", crate::login::step::LIFE)
+    build(cx, step_name(cx), step, "/", "Strict", crate::login::step::LIFE)
 }
 
 /// Removes a step.
 pub fn clear_step(cx: &Cx) -> Option<HeaderValue> {
-    build(cx, step_name(cx), "", STEP_PATH, "Strict", Duration::ZERO)
+    build(cx, step_name(cx), "", "/", "Strict", Duration::ZERO)
 }
 
 fn build(cx: &Cx, name: &str, value: &str, path: &str, same_site: &str, life: Duration) -> Option<HeaderValue> {
