@@ -5,7 +5,12 @@
 
 pub mod app;
 pub mod browser;
+pub mod cluster;
+#[path = "../../../../usher-db/tests/it/engine.rs"]
+pub mod engine;
 pub mod program;
 pub mod server;
 pub mod shelf;
 pub mod together;
+#[path = "../../../../usher-db/tests/it/wire.rs"]
+pub mod wire;
