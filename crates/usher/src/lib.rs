@@ -86,6 +86,8 @@ pub struct App {
     pub request_names: http::context::RequestNames,
     /// Buckets, media URLs and transfers.
     pub media: media::live::Media,
+    /// The last refusals, with their reasons.
+    pub refusals: audit::refused::Refusals,
     /// Counters for the operations listener.
     pub metrics: ops::Metrics,
 }
@@ -138,6 +140,7 @@ impl App {
             hosts: http::context::Hosts::of(&config),
             request_names: http::context::RequestNames::new(&rng),
             media: media::live::Media::open(&db, &config, media_keys).await?,
+            refusals: Default::default(),
             metrics: ops::Metrics::default(),
             keys,
             macs,

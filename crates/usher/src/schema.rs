@@ -20,6 +20,11 @@ pub static MIGRATIONS: &[Migration] = &[
         name: "sessions_by_account",
         sql: include_str!("../../../migrations/0012_sessions_by_account.sql"),
     },
+    Migration {
+        number: 13,
+        name: "audit by request",
+        sql: include_str!("../../../migrations/0013_audit_by_request.sql"),
+    },
 ];
 
 /// Every statement of the house.

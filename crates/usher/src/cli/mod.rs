@@ -85,6 +85,11 @@ enum Act {
     /// The configuration
     #[command(subcommand)]
     Config(settings::Act),
+    /// Say why a request was refused, by the id of its answer
+    Explain {
+        /// As in the answer's X-Request-Id, on the error page and in the log
+        request: String,
+    },
     /// Check the installation and say what to change
     Doctor,
     /// Copy the database while it is in use
@@ -125,6 +130,7 @@ async fn run(cli: Cli, env: &Strings) -> Result<(), Stop> {
         Act::Key(keeping::KeyAct::Rotate { master: true, .. }) => rekey::run(common, env).await,
         Act::Key(act) => perform(common, env, keeping::command(&act), Begin::Existing).await,
         Act::Config(act) => settings::run(common, act, env),
+        Act::Explain { request } => perform(common, env, Command::Explain { request }, Begin::Existing).await,
         Act::Doctor => doctor::run(common, env).await,
         Act::Backup(arguments) => keeping::backup(common, arguments, env).await,
         Act::Restore(arguments) => restore::run(common, arguments, env).await,

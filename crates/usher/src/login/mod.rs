@@ -123,6 +123,13 @@ async fn judge(cx: &Cx, attempt: Attempt, hashed: &mut bool) -> Result<LoggedIn,
     let verdict = check(cx, attempt.password.clone(), parsed).await?;
     *hashed = true;
     let known = credential.as_ref().map(|credential| credential.username.clone());
+    match &credential {
+        None => cx.because("no account has this name"),
+        Some(credential) if credential.encoded.is_none() => cx.because("the account has no password"),
+        Some(_) if verdict == Verdict::Wrong => cx.because("the password does not match"),
+        Some(credential) if credential.standing != accounts::Standing::Active => cx.because("the account is disabled"),
+        Some(_) => {}
+    }
     let usable =
         credential.filter(|credential| verdict != Verdict::Wrong && credential.standing == accounts::Standing::Active);
     let Some(credential) = usable else {
@@ -165,6 +172,7 @@ async fn judge(cx: &Cx, attempt: Attempt, hashed: &mut bool) -> Result<LoggedIn,
         .await?;
     let Some(device) = begun else {
         // The password changed, or the account was shut out, while we hashed.
+        cx.because("the password was changed, or the account disabled, at the same moment");
         return Err(refuse(cx, &subjects, known.as_deref(), ticket).await?);
     };
     if verdict == (Verdict::Right { rehash: true }) {
