@@ -6,6 +6,7 @@
 pub mod app;
 pub mod browser;
 pub mod program;
+pub mod proxy;
 pub mod server;
 pub mod shelf;
 pub mod together;
