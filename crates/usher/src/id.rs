@@ -108,6 +108,8 @@ ids! {
     LinkCodeId,
     /// An audit event.
     EventId,
+    /// A letter that waits to be sent.
+    LetterId,
 }
 
 /// Counts what has to keep its order within a millisecond (RFC 9562 section 6.2, method 1). One for each process.

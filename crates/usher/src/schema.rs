@@ -20,6 +20,7 @@ pub static MIGRATIONS: &[Migration] = &[
         name: "sessions_by_account",
         sql: include_str!("../../../migrations/0012_sessions_by_account.sql"),
     },
+    Migration { number: 13, name: "mail", sql: include_str!("../../../migrations/0013_mail.sql") },
 ];
 
 /// Every statement of the house.
@@ -32,6 +33,7 @@ pub fn statements() -> Vec<&'static Statement> {
         crate::installation::STATEMENTS,
         crate::login::STATEMENTS,
         crate::login::SIGNED_STATEMENTS,
+        crate::mail::STATEMENTS,
         crate::media::STATEMENTS,
         crate::sessions::STATEMENTS,
         crate::sessions::DATA_STATEMENTS,

@@ -11,6 +11,8 @@ pub use store::{STATEMENTS, list};
 
 use crate::cx::Cx;
 use crate::id::{AccountId, EventId, SessionId};
+use crate::mail::Outgoing;
+use crate::mail::letter::Letter;
 use crate::time::Time;
 use usher_db::{Error, Tx};
 
@@ -87,6 +89,18 @@ events! {
     BackupRestored = "backup_restored",
 }
 
+impl Event {
+    /// What the account's owner is told by mail when it happened, as a sentence. Whoever did it, the owner may not
+    /// know of it.
+    fn notice(self) -> Option<&'static str> {
+        match self {
+            Event::PasswordChanged => Some("The password of your account was changed."),
+            Event::PersonalTokenCreated => Some("A personal token was made for your account."),
+            _ => None,
+        }
+    }
+}
+
 /// Whether it succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -120,6 +134,7 @@ pub struct Entry {
     address: String,
     request: String,
     detail: String,
+    notice: Option<Outgoing>,
 }
 
 impl Entry {
@@ -138,6 +153,7 @@ impl Entry {
             address: cx.request.address.to_string(),
             request: cx.request.id.clone(),
             detail: String::new(),
+            notice: notice(cx, event, outcome),
         }
     }
 
@@ -166,10 +182,19 @@ impl Entry {
         Entry { detail: detail.to_string(), ..self }
     }
 
-    /// Writes the event with the transaction it tells of.
+    /// Writes the event with the transaction it tells of, and the letter that tells the account's owner.
     pub async fn record(&self, tx: &mut Tx) -> Result<(), Error> {
-        store::insert(tx, self).await
+        store::insert(tx, self).await?;
+        if let (Some(notice), Some(account)) = (&self.notice, self.account) {
+            notice.post(tx, account, self.at).await?;
+        }
+        Ok(())
     }
+}
+
+fn notice(cx: &Cx, event: Event, outcome: Outcome) -> Option<Outgoing> {
+    let what = event.notice().filter(|_| outcome == Outcome::Done)?.to_owned();
+    Outgoing::notice(cx, &Letter::Changed { what, address: cx.request.address.to_string(), at: cx.now.rfc3339() })
 }
 
 /// An event as it was written.

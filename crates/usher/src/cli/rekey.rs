@@ -14,7 +14,7 @@ use crate::datadir::KeySource;
 use crate::seal::{MasterKey, Vault};
 use crate::secret::Rng;
 use crate::time::Clock;
-use crate::{App, Surroundings, installation, login, tokens};
+use crate::{App, Surroundings, installation, login, mail, tokens};
 use serde_json::json;
 use std::fs;
 use std::io;
@@ -48,11 +48,13 @@ pub async fn run(common: &Common, env: &Strings) -> Result<(), Stop> {
     let cx = Cx::internal(&app, "command-line");
     let resealed = tokens::live::reseal(&cx).await.map_err(Stop::data)?;
     let secrets = login::signed::reseal(&cx).await.map_err(Stop::data)?;
+    let letters = mail::reseal(&cx).await.map_err(Stop::data)?;
     let (name, count) = (app.vault.check_value(), resealed.count() + secrets.count());
     let entry = Entry::new(&cx, Event::KeyRotated, Outcome::Done).target("master key");
     cx.write("rekey", async move |tx| {
         resealed.put(tx).await?;
         secrets.put(tx).await?;
+        letters.put(tx).await?;
         installation::rename_master_key(tx, &name).await?;
         entry.record(tx).await
     })

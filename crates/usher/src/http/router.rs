@@ -7,7 +7,7 @@ use crate::accounts::{api as accounts_api, pages as accounts_pages};
 use crate::admin::{api as admin_api, pages as admin_pages};
 use crate::cx::Cx;
 use crate::devices::pages as device_pages;
-use crate::login::{api as login_api, pages as login_pages, signed};
+use crate::login::{api as login_api, pages as login_pages, pages::letters as letter_pages, signed};
 use crate::media::{api as media_api, deliver, pages as media_pages};
 use crate::oauth::api as oauth_api;
 use crate::sessions::api as sessions_api;
@@ -65,6 +65,9 @@ fn pages() -> Router {
         .route("/signup/{token}", get(login_pages::take_invite))
         .route("/reset", get(login_pages::reset_page).post(login_pages::reset))
         .route("/reset/{token}", get(login_pages::take_reset))
+        .route("/forgot", get(letter_pages::forgot_page).post(letter_pages::forgot))
+        .route("/verify", get(letter_pages::verify_page).post(letter_pages::verify))
+        .route("/verify/{token}", get(letter_pages::take_verify))
         .route("/logout", get(login_pages::logout_page).post(login_pages::logout))
         .method_not_allowed_fallback(not_like_this)
         .layer(from_fn(csrf::protect))
@@ -163,6 +166,7 @@ fn account_api() -> OpenApiRouter {
         .routes(routes!(accounts_api::me, accounts_api::change))
         .routes(routes!(accounts_api::change_password))
         .routes(routes!(accounts_api::reauthenticate))
+        .routes(routes!(accounts_api::verify_again))
         .routes(routes!(sessions_api::list))
         .routes(routes!(sessions_api::end))
         .routes(routes!(sessions_api::end_others))

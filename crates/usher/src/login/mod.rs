@@ -9,6 +9,7 @@
 pub mod again;
 pub mod api;
 pub mod floor;
+pub mod letters;
 pub mod links;
 pub mod pages;
 pub mod person;

@@ -1,5 +1,7 @@
 //! The pages at the door: first admin, login, sign-up, lost password, logout.
 
+pub mod letters;
+
 use super::links::{self, Kind as LinkKind, LinkError};
 use super::{Attempt, LoginError, api, with_password};
 use crate::accounts::username::Username;
@@ -58,6 +60,7 @@ fn login_form(
         refusal,
         notice,
         signup_open: cx.app.config.accounts.signup == Signup::Open,
+        forgot: cx.app.courier.is_some(),
     }
 }
 

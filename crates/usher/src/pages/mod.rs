@@ -33,8 +33,8 @@ pub use admin::{
 pub use askama::{Error as RenderError, Template};
 pub use devices::{AskingDevice, LinkPage, LinkState, TvPage, TvPerson, TvState};
 pub use enter::{
-    LoginPage, LogoutPage, LogoutState, MustChangePage, Refusal, ResetPage, ResetState, SetupPage, SetupState,
-    SignupPage, SignupState,
+    ForgotPage, ForgotState, LoginPage, LogoutPage, LogoutState, MustChangePage, Refusal, ResetPage, ResetState,
+    SetupPage, SetupState, SignupPage, SignupState, VerifyPage, VerifyState,
 };
 pub use library::{BucketCard, EntryKind, EntryLine, FilePage, FolderPage, LibraryPage, Playback, Trouble, Viewer};
 pub use shell::{Choice, Link, Nav, Notice, NoticeKind, PasswordRule, Problem, Problems, Shell, When, Who};

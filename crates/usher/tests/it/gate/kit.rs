@@ -35,6 +35,7 @@ pub enum What {
     Setup,
     Invite,
     Reset,
+    Verify,
     SpentInvite,
     DeviceCode,
     UserCode,
@@ -150,6 +151,7 @@ impl Kit {
             (What::Setup, links::Kind::Setup, None),
             (What::Invite, links::Kind::Invite, None),
             (What::Reset, links::Kind::Reset, Some(self.root)),
+            (What::Verify, links::Kind::Verify, Some(self.root)),
         ] {
             let token = self.link(kind, of).await;
             self.hold(what, token);

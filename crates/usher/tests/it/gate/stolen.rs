@@ -184,7 +184,7 @@ async fn openers(kit: &Kit, strings: &BTreeSet<String>) -> BTreeSet<(&'static st
                 opened.insert(("gate", text.clone()));
             }
         }
-        for kind in [links::Kind::Setup, links::Kind::Invite, links::Kind::Reset] {
+        for kind in [links::Kind::Setup, links::Kind::Invite, links::Kind::Reset, links::Kind::Verify] {
             if links::look(&cx, kind, text).await.unwrap().is_some() {
                 opened.insert(("link", text.clone()));
             }
@@ -228,14 +228,8 @@ async fn kit_with_a_log() -> (Kit, Log, tracing::subscriber::DefaultGuard) {
     program.post("/api/v1/login", json!({"username": MISTYPED, "password": "x"})).await;
     program.post("/api/v1/login", json!({"username": "root", "password": MISTYPED})).await;
     program.post(&format!("/api/v1/login?password={MISTYPED}"), json!({})).await;
-    for what in [What::Setup, What::Invite, What::Reset] {
-        let page = if what == What::Invite {
-            "signup"
-        } else if what == What::Setup {
-            "setup"
-        } else {
-            "reset"
-        };
+    let links = [(What::Setup, "setup"), (What::Invite, "signup"), (What::Reset, "reset"), (What::Verify, "verify")];
+    for (what, page) in links {
         kit.app.browser().get(&format!("/{page}/{}", kit.get(what))).await;
     }
     for held in &kit.held {
@@ -281,6 +275,7 @@ async fn the_same_search_finds_whatever_is_planted() {
         ("link", What::Setup),
         ("link", What::Invite),
         ("link", What::Reset),
+        ("link", What::Verify),
         ("media", What::MediaUrl),
         ("refresh", What::Refresh),
     ]

@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod browser;
+pub mod post_office;
 pub mod program;
 pub mod proxy;
 pub mod server;
