@@ -6,6 +6,7 @@ mod apps;
 mod audit;
 mod doors;
 mod entries;
+mod every_way;
 mod groups;
 mod guessing;
 mod invites;
