@@ -53,6 +53,9 @@ pub struct Candidate {
     pub groups: Vec<String>,
     /// Names of buckets; `all` is every bucket.
     pub buckets: Vec<String>,
+    /// The otpauth address of the passcodes that its owner shows beside the password; empty for none.
+    #[serde(with = "carried")]
+    pub otpauth: Zeroizing<String>,
 }
 
 /// Half of it is secret, so only the name is shown.

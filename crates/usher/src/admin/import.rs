@@ -11,6 +11,8 @@ use crate::accounts::{self, Buckets, CreateError, NewAccount, Role, Standing};
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
 use crate::id::{AccountId, GroupId};
+use crate::login::factors::Adopted;
+use crate::login::totp::Otpauth;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -41,6 +43,13 @@ pub async fn take(cx: &Cx, candidate: Candidate, from: &str, trial: bool) -> Res
         Ok(fit) => fit,
         Err(unfit) => return Ok(Taken::Refused(unfit.to_string())),
     };
+    let otpauth = match candidate.otpauth.as_str() {
+        "" => None,
+        text => match Otpauth::parse(text) {
+            Ok(told) => Some(told),
+            Err(error) => return Ok(Taken::Refused(format!("its passcode cannot be taken over: {error}"))),
+        },
+    };
     // Asked before the work of hashing; the insert decides again.
     if accounts::find_by_key(&cx.app.db, username.key()).await?.is_some() {
         return Ok(Taken::There);
@@ -59,6 +68,10 @@ pub async fn take(cx: &Cx, candidate: Candidate, from: &str, trial: bool) -> Res
         Proof::Plain(text) => Some(hashed(cx, text).await?),
     };
     let id = AccountId::new(cx.now, &cx.app.rng);
+    let factor = match otpauth.map(|told| Adopted::new(cx, id, &told)).transpose() {
+        Ok(factor) => factor,
+        Err(error) => return Ok(Taken::Refused(error.to_string())),
+    };
     let buckets = Buckets::from_names(candidate.buckets.iter().cloned());
     let key = username.key().to_owned();
     let entry = Entry::new(cx, Event::AccountCreated, Outcome::Done)
@@ -73,6 +86,7 @@ pub async fn take(cx: &Cx, candidate: Candidate, from: &str, trial: bool) -> Res
         disabled: candidate.disabled,
         admin: candidate.admin,
         groups,
+        factor,
     };
     let now = cx.now;
     let taken = cx
@@ -114,6 +128,7 @@ struct Facts {
     disabled: bool,
     admin: bool,
     groups: BTreeSet<GroupId>,
+    factor: Option<Adopted>,
 }
 
 impl Facts {
@@ -131,6 +146,9 @@ impl Facts {
         }
         if let Err(error) = accounts::groups::set_groups(tx, id, &self.groups, now).await? {
             return Ok(Err(error.to_string()));
+        }
+        if let Some(factor) = &self.factor {
+            factor.put(tx, now).await?;
         }
         let shut = Standing::Disabled { at: now };
         if self.disabled

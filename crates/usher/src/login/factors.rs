@@ -376,23 +376,37 @@ pub(super) async fn added(
     Ok(Confirmed { codes, proof })
 }
 
-/// Takes over an app that another server set up, as from an import. `false` when the account has one.
-pub async fn adopt_totp(cx: &Cx, account: AccountId, from: &Otpauth) -> Result<bool, FactorError> {
-    // The step that the clock shows may have been used there a moment ago.
-    let secret = seal(cx, account, &from.secret, from.shape, totp::step_at(cx.now))?;
-    let told = Change::new(cx, account, What::TotpAdded, "imported");
-    let now = cx.now;
-    Ok(cx
-        .write("factors.adopt_totp", async move |tx| {
-            let Some(owner) = accounts::hold(tx, account).await? else { return Ok(false) };
-            if !store::put_active(tx, account, &secret).await? {
-                return Ok(false);
-            }
-            accounts::raise(tx, account, now).await?;
-            told.clone().target(&owner.username).record(tx).await?;
-            Ok(true)
-        })
-        .await?)
+/// An app that another server set up, ready to be written with the account it belongs to.
+pub struct Adopted {
+    account: AccountId,
+    secret: Secret,
+    told: Change,
+}
+
+impl Adopted {
+    /// Seals the secret of such an app for an account.
+    ///
+    /// # Errors
+    /// It could not be sealed.
+    pub fn new(cx: &Cx, account: AccountId, from: &Otpauth) -> Result<Adopted, FactorError> {
+        // The step that the clock shows may have been used there a moment ago.
+        let secret = seal(cx, account, &from.secret, from.shape, totp::step_at(cx.now))?;
+        Ok(Adopted { account, secret, told: Change::new(cx, account, What::TotpAdded, "imported") })
+    }
+
+    /// Has it asked for from now on. `false` when the account has one, which stays.
+    ///
+    /// # Errors
+    /// When the database does not do it.
+    pub async fn put(&self, tx: &mut Tx, now: Time) -> Result<bool, Error> {
+        let Some(owner) = accounts::hold(tx, self.account).await? else { return Ok(false) };
+        if !store::put_active(tx, self.account, &self.secret).await? {
+            return Ok(false);
+        }
+        accounts::raise(tx, self.account, now).await?;
+        self.told.clone().target(&owner.username).record(tx).await?;
+        Ok(true)
+    }
 }
 
 /// Removes the authenticator app. What the account must have stays.

@@ -215,6 +215,7 @@ impl<'a> Places<'a> {
                 disabled: truth("disabled")?.unwrap_or(false) || !truth("active")?.unwrap_or(true),
                 groups: value("groups").map(list).unwrap_or_default(),
                 buckets: value("buckets").map(list).unwrap_or_default(),
+                otpauth: Zeroizing::default(),
             })
         };
         read().map_err(|why| Unread { row, username, why })

@@ -1,13 +1,14 @@
 //! Takeout's `auth.db`: one table of users, as its own library keeps it.
 //!
 //! The password is scrypt (N = 32768, r = 8, p = 1) over a salt of 8 bytes; the media list is text with commas; the
-//! passcode is a whole otpauth URL, in clear. Removed users are rows with `deleted_at`, and are left out. Takeout tells
+//! passcode is a whole otpauth URL, in clear, and goes on being asked for. Removed users are rows with `deleted_at`, and are left out. Takeout tells
 //! names apart by case and this house does not, so the second of two such users is refused.
 
 use super::{Found, ReadRow, Unread};
 use crate::accounts::hash::Encoded;
 use crate::accounts::import::{Candidate, Proof};
 use crate::cli::stop::Stop;
+use crate::login::totp::Otpauth;
 use std::path::Path;
 use usher_db::{Value, read_foreign};
 use zeroize::Zeroizing;
@@ -41,9 +42,11 @@ fn candidate(row: u64, values: Vec<Value>) -> Option<ReadRow> {
         Ok(hash) => Zeroizing::new(hash.to_string()),
         Err(error) => return refused(username, error.to_string()),
     };
-    if !text(totp).is_empty() {
-        let why = "it logs in with a passcode as well, which would be lost".to_owned();
-        return refused(username, why);
+    let otpauth = Zeroizing::new(text(totp));
+    if !otpauth.is_empty()
+        && let Err(error) = Otpauth::parse(&otpauth)
+    {
+        return refused(username, format!("its passcode cannot be taken over: {error}"));
     }
-    Some(Ok(Candidate { row, username, proof: Proof::Hash(hash), buckets, ..Candidate::default() }))
+    Some(Ok(Candidate { row, username, proof: Proof::Hash(hash), buckets, otpauth, ..Candidate::default() }))
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use usher::accounts::Role;
 use usher::config::RequireFactor;
-use usher::login::factors;
+use usher::login::factors::{self, Adopted};
 use usher::login::notices::{self, What};
 use usher::login::totp::Otpauth;
 
@@ -262,8 +262,13 @@ async fn an_app_of_another_server_goes_on_here() {
     let id = app.account("alice", Role::User).await;
     let url = "otpauth://totp/Takeout:alice?algorithm=SHA1&digits=6&issuer=Takeout&period=30&secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
     let told = Otpauth::parse(url).unwrap();
-    assert!(factors::adopt_totp(&app.cx(), id, &told).await.unwrap());
-    assert!(!factors::adopt_totp(&app.cx(), id, &told).await.unwrap(), "it has one now");
+    let adopt = async || {
+        let cx = app.cx();
+        let (adopted, now) = (Adopted::new(&cx, id, &told).unwrap(), cx.now);
+        cx.write("test.adopt", async move |tx| adopted.put(tx, now).await).await.unwrap()
+    };
+    assert!(adopt().await);
+    assert!(!adopt().await, "it has one now");
     let authenticator = Authenticator::read(url);
     assert_eq!(login(&app, "alice", &authenticator.code_in(&app, 0)).await.1["code"], "passcode_invalid", "maybe used");
     app.advance(Duration::from_secs(30));

@@ -1,8 +1,12 @@
 //! People who move in: from Takeout, from PyStream, from tables, before the first start and beside a running server.
 
+use crate::support::authenticator::Authenticator;
 use crate::support::program::{Home, PASSWORD, Ran};
 use serde_json::{Value, json};
+use std::time::Duration;
 use usher::accounts::hash::{Encoded, Memory, Params, Peppers};
+use usher::login::totp;
+use usher::time::Clock;
 
 /// `scrypt(PASSWORD, SALT, 32768, 8, 1, 32)`, as Takeout keeps it.
 const KEY: &str = "a83618426151075ff7113bf677c1ede7a201186ff22ec144cb61944daa9f6a06";
@@ -71,6 +75,36 @@ fn people_of_takeout_log_in_as_before_with_the_media_that_they_had() {
     assert_eq!(server.login("gone", PASSWORD).status, 401);
     let anna = home.run(&["--json", "user", "show", "anna"]).json();
     assert_eq!((&anna["buckets"], &anna["role"]), (&json!(["films", "music"]), &json!("user")));
+}
+
+#[test]
+fn people_of_takeout_are_asked_for_the_passcodes_that_their_apps_show() {
+    let home = Home::new();
+    let url = "otpauth://totp/Takeout:anna?algorithm=SHA1&digits=6&issuer=Takeout&period=30&secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+    let short = url.replace("period=30", "period=60");
+    let file = auth_db(&home, [format!("'anna', NULL, 'music', '{url}'"), format!("'bert', NULL, '', '{short}'")]);
+    for trial in [&["--dry-run"][..], &[]] {
+        let ran = home.run(&[&["import", "takeout", &file][..], trial].concat());
+        assert!(ran.code == Some(1) && ran.out.contains("row 2: bert refused: its passcode cannot"), "{ran:?}");
+        assert!(!format!("{ran:?}").contains("JBSW"), "{ran:?}");
+    }
+    let last = totp::step_at(Clock::System.now());
+    home.add_user("root", &["--admin"]);
+    let server = home.serve();
+    assert_eq!(server.login("anna", PASSWORD).json()["code"], "passcode_required");
+    let with = |passcode: &str| {
+        server.post("/api/v1/login", &json!({"username": "anna", "password": PASSWORD, "passcode": passcode}))
+    };
+    assert_eq!(with("000000").json()["code"], "passcode_invalid");
+    // What the app showed at the import may have been used elsewhere a moment before.
+    let now = || Clock::System.now();
+    while totp::step_at(now()) <= last {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let answer = with(&Authenticator::read(url).code(now()));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let log = server.stop();
+    assert!(!log.contains("JBSW"), "{log}");
 }
 
 #[test]

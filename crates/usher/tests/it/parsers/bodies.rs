@@ -15,6 +15,8 @@ use usher::accounts::username::{self, MAX_BYTES, Username};
 use usher::cli::import::{pystream, table};
 use usher::config::{self, Config, Origin, Overrides, PublicUrl, Strings};
 use usher::http::accept::framing::Scan;
+use usher::login::passcode::Passcode;
+use usher::login::totp::Otpauth;
 use usher::media::conditional::{self, Validators};
 use usher::media::path::CanonicalPath;
 use usher::media::probe::{self, ReadAt};
@@ -50,6 +52,8 @@ pub const ALL: &[Body] = &[
     ("media_path", media_path),
     ("media_token", media_token),
     ("names", names),
+    ("otpauth", otpauth),
+    ("passcode", passcode),
     ("playability", playability),
     ("refresh_token", refresh_token),
     ("sealed", sealed),
@@ -291,6 +295,29 @@ pub fn secret(data: &[u8]) {
     let kinds = Kind::ALL.into_iter().filter(|kind| Plain::parse(*kind, &text).is_ok());
     for kind in kinds {
         assert_eq!(Kind::of(&text), Some(kind));
+    }
+}
+
+/// A secret that is taken over has the same codes wherever it is written to again.
+pub fn otpauth(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(told) = Otpauth::parse(text) {
+        let again = Otpauth::parse(&told.address()).unwrap();
+        assert!(told.secret == again.secret && told.shape == again.shape, "{text}");
+    }
+}
+
+/// What is typed is digits of a known length, or a recovery code that reads back as itself.
+pub fn passcode(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    match Passcode::parse(&text) {
+        None => {}
+        Some(Passcode::Digits(digits)) => {
+            assert!([6, 8].contains(&digits.len()) && digits.bytes().all(|c| c.is_ascii_digit()), "{text}");
+        }
+        Some(Passcode::Recovery(code)) => {
+            assert_eq!(Passcode::parse(&code.expose()), Some(Passcode::Recovery(code)), "{text}");
+        }
     }
 }
 

@@ -34,6 +34,11 @@ fn fitting(name: &str) -> BoxedStrategy<Vec<u8>> {
         "media_path" => text("(\\.|%2e|%2E|/|%2f|a|%5c|%00|%c3%a9|~){0,20}"),
         "media_token" => text("[A-Za-z0-9_-]{76}|(/|m|\\?|#|[A-Za-z0-9_-]{76}){0,9}"),
         "names" => text("[\\PC ]{0,40}|[a-z.]{1,9}@[a-z.-]{1,9}"),
+        "otpauth" => text(
+            "otpauth://totp/[a-z:%2-]{0,9}\\?(secret=[A-Z2-7]{16,40}=?|issuer=[a-z%:]{0,5}|algorithm=SHA(1|256|512)|\
+            digits=[68]|period=30|&|[a-z]=){0,12}",
+        ),
+        "passcode" => text("([0-9]{3}[ -]?){2}|([0-9a-zA-Z]{4}[- ]?){6}"),
         "refresh_token" => text("usr_[A-Za-z0-9_-]{0,140}"),
         "secret" => text("us[rptiwv]_[A-Za-z0-9_-]{49}"),
         "username" => text("[\\p{L}\\p{Nd}]{1,12}( [a-zA-Z0-9]{1,12})?|[a-z]{1,5}@[a-z.]{1,9}"),
@@ -49,7 +54,7 @@ fn any_parser() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256 * 21))]
+    #![proptest_config(ProptestConfig::with_cases(256 * 23))]
     #[test]
     fn every_parser_keeps_its_promise_for_any_bytes((name, data) in any_parser()) {
         bodies::run(name, &data);
