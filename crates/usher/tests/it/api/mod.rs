@@ -7,6 +7,7 @@ mod audit;
 mod doors;
 mod entries;
 mod factors;
+mod every_way;
 mod groups;
 mod guessing;
 mod invites;
