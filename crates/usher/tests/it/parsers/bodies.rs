@@ -3,6 +3,8 @@
 //! The property tests beside this file call these with bytes drawn by rule, and the fuzz targets in `fuzz/` with bytes
 //! found by coverage. A body panics when its promise is broken, and so does a parser that panics by itself.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,8 +16,10 @@ use usher::accounts::profile::{DisplayName, Email};
 use usher::accounts::username::{self, MAX_BYTES, Username};
 use usher::cli::import::{pystream, table};
 use usher::config::{self, Config, Origin, Overrides, PublicUrl, Strings};
+use usher::devices::code::UserCode;
 use usher::http::accept::framing::Scan;
 use usher::login::passcode::Passcode;
+use usher::login::signed::header::SignedHeader;
 use usher::login::totp::Otpauth;
 use usher::media::conditional::{self, Validators};
 use usher::media::path::CanonicalPath;
@@ -27,6 +31,7 @@ use usher::net::client_address;
 use usher::seal::{MasterKey, Vault};
 use usher::secret::{Kind, Plain};
 use usher::sessions::{cookie, refresh};
+use usher::takeout;
 use usher::time::Time;
 use usher::tokens::macs::MacRing;
 use usher_verify::{KeySet, TokenType, Verifier};
@@ -58,6 +63,9 @@ pub const ALL: &[Body] = &[
     ("refresh_token", refresh_token),
     ("sealed", sealed),
     ("secret", secret),
+    ("signed_header", signed_header),
+    ("takeout_body", takeout_body),
+    ("user_code", user_code),
     ("username", a_username),
 ];
 
@@ -328,5 +336,40 @@ pub fn a_username(data: &[u8]) {
         assert!(name.key().len() <= MAX_BYTES && name.display().len() <= MAX_BYTES);
         assert_eq!(username::lookup_key(&text).as_deref(), Some(name.key()));
         assert_eq!(Username::parse(name.display()).as_ref(), Ok(&name));
+    }
+}
+
+/// A signed header names three people at most, and is signed with nothing that nobody signed with.
+pub fn signed_header(data: &[u8]) {
+    let zeros = [b'0'; 128];
+    let whole = [data, b",", &zeros, b",1767225600"].concat();
+    let mut values = vec![String::from_utf8_lossy(data).into_owned()];
+    values.extend([data, &whole].map(|inside| STANDARD.encode(inside)));
+    values.push(format!("Bearer {}", STANDARD.encode(&whole)));
+    for value in values {
+        if let Ok(header) = SignedHeader::parse(&value) {
+            assert!(header.names().len() <= 3, "{value}");
+            assert!(!header.signed_with("a secret of nobody"), "{value}");
+        }
+    }
+}
+
+/// What is no object of texts is no body, and a name finds one text whatever the case of its letters.
+pub fn takeout_body(data: &[u8]) {
+    if let Ok(body) = takeout::Body::parse(data) {
+        assert_eq!(body.text("User"), body.text("USER"));
+        let _ = (body.text("Pass"), body.text("Code"));
+    }
+    let text = String::from_utf8_lossy(data);
+    assert!(takeout::folded(&text).len() <= text.len() && takeout::bearer(&text).len() <= text.len());
+}
+
+/// A short code has one spelling, in which it is read back; nothing else is one.
+pub fn user_code(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Some(code) = UserCode::parse(&text) {
+        assert!(matches!(code.as_str().len(), 6 | 8) && code.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert_eq!(UserCode::parse(&code.shown()), Some(code.clone()));
+        assert_eq!(UserCode::parse(&code.as_str().to_lowercase()), Some(code));
     }
 }

@@ -40,7 +40,14 @@ fn fitting(name: &str) -> BoxedStrategy<Vec<u8>> {
         ),
         "passcode" => text("([0-9]{3}[ -]?){2}|([0-9a-zA-Z]{4}[- ]?){6}"),
         "refresh_token" => text("usr_[A-Za-z0-9_-]{0,140}"),
-        "secret" => text("us[rptiwv]_[A-Za-z0-9_-]{49}"),
+        "secret" => text("us[rptiwvd]_[A-Za-z0-9_-]{49}"),
+        "signed_header" => text("(\\\\u[0-9a-f]{3,6}){1,12}|(\\\\u00[0-7][0-9a-f]){1,20}"),
+        "takeout_body" => {
+            text("\\{(\"(User|pass|CODE|x)\"|:|,|\"a\"|null|7|\\{|\\}){0,12}\\}|//?api/(token|code)|[Bb]earer  ?x")
+        }
+        "user_code" => {
+            text("[BCDFGHJKLMNPQRSTVWXZbcdf]{4}[ -]?[BCDFGHJKLMNPQRSTVWXZ]{4}|[1-9A-IK-NP-Za-i]{6}|[\\PC ]{5,10}")
+        }
         "username" => text("[\\p{L}\\p{Nd}]{1,12}( [a-zA-Z0-9]{1,12})?|[a-z]{1,5}@[a-z.]{1,9}"),
         _ => proptest::collection::vec(any::<u8>(), 0..600).boxed(),
     }
@@ -54,7 +61,7 @@ fn any_parser() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256 * 23))]
+    #![proptest_config(ProptestConfig::with_cases(256 * 26))]
     #[test]
     fn every_parser_keeps_its_promise_for_any_bytes((name, data) in any_parser()) {
         bodies::run(name, &data);
