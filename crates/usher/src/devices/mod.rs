@@ -9,52 +9,36 @@
 //! the right code (RFC 8628 section 5.1); making codes is bounded per network and in all.
 
 pub mod code;
+mod decide;
 pub mod pages;
 pub mod pin;
 pub mod qr;
+mod redeem;
 mod store;
 
+pub use decide::{DecideError, WRONG_CODES, approve, approve_as, open, refuse};
+pub use redeem::{Linked, PollError, poll, poll_with};
 pub use store::STATEMENTS;
 
-use crate::accounts::{self, Standing};
-use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
-use crate::gate::Caller;
 use crate::id::{AccountId, LinkCodeId};
 use crate::login::{self, throttle};
-use crate::ops;
 use crate::secret::{Digest, Kind as SecretKind, MacKey, Plain};
-use crate::sessions::{self, Kind, NewSession, refresh};
-use crate::takeout;
 use crate::time::Time;
 use code::{Alphabet, UserCode};
-use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 use unicode_general_category::{GeneralCategory, get_general_category};
-use usher_db::{Error, Tx};
+use usher_db::Error;
 
-/// Wrong codes of one account or one address within [`WINDOW`]; the next one is not looked at.
-pub const WRONG_CODES: i64 = 5;
-/// Wrong codes of everybody together within [`WINDOW`].
-const WRONG_CODES_OF_ALL: i64 = 1_000;
 /// Codes made from one network within [`WINDOW`].
 const CODES_OF_NETWORK: i64 = 60;
 /// Codes that wait at once, from anywhere.
 const MOST_LIVE: i64 = 2_000;
 /// How long wrong and made codes are counted.
 pub const WINDOW: Duration = Duration::from_secs(15 * 60);
-/// How much sooner than told a poll may come: what clocks and networks do to an honest client.
-const SLACK: Duration = Duration::from_secs(1);
-/// What every poll that comes too soon adds to the interval (RFC 8628 section 3.5).
-const SLOWER_BY: Duration = Duration::from_secs(5);
-/// Where that stops.
-const SLOWEST: Duration = Duration::from_secs(60);
 /// How long the row of a code that is over is kept, to tell a late poll what became of it.
 const REMEMBERED: Duration = Duration::from_secs(3600);
-/// How long a session may be idle whose refresh token does not rotate, and how long it lasts at most.
-const FIXED_IDLE: Duration = Duration::from_secs(30 * 24 * 3600);
-const FIXED_LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
 /// How a session that was linked says it was proven. Not among the values of RFC 8176, which has none for this.
 pub const LINKED: &str = "link";
 
@@ -275,258 +259,6 @@ pub async fn begin(cx: &Cx, client: Client, name: &str) -> Result<Begun, BeginEr
     });
     let user = made.await?.ok_or(BeginError::RateLimited(rest))?;
     Ok(Begun { device, user, life: client.life(), interval: client.interval() })
-}
-
-/// Why a code cannot be decided.
-#[derive(Debug, thiserror::Error)]
-pub enum DecideError {
-    /// Unknown, over, decided already, or another person's.
-    #[error("that code is not valid, or not any more")]
-    Unknown,
-    /// Too many wrong codes; this one was not looked at.
-    #[error("too many wrong codes; wait before the next one")]
-    RateLimited(Duration),
-    /// The database did not answer.
-    #[error("not available right now")]
-    Storage(#[from] Error),
-}
-
-/// Whoever decides, with what their guesses are counted under.
-#[derive(Clone)]
-struct Decider {
-    account: AccountId,
-    subjects: [(String, i64); 3],
-}
-
-impl Decider {
-    fn new(account: AccountId, address: IpAddr, now: Time) -> Decider {
-        let of = |what: &str, who: String| format!("link_guess:{what}:{who}");
-        Decider {
-            account,
-            subjects: [
-                (of("account", account.to_string()), WRONG_CODES),
-                (of("address", address.to_string()), WRONG_CODES),
-                (of("all", this_window(now).0.to_string()), WRONG_CODES_OF_ALL),
-            ],
-        }
-    }
-
-    /// Counts this guess before it is looked at, so that of many at once no more than allowed are.
-    /// `false` when there were too many.
-    async fn count(&self, tx: &mut Tx, now: Time) -> Result<bool, Error> {
-        for (subject, most) in &self.subjects {
-            if throttle::count_one(tx, subject, WINDOW, now).await? > *most {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// A guess that was right is none.
-    async fn uncount(&self, tx: &mut Tx) -> Result<(), Error> {
-        for (subject, _) in &self.subjects {
-            throttle::uncount_one(tx, subject).await?;
-        }
-        Ok(())
-    }
-}
-
-fn decider(cx: &Cx) -> Result<Decider, DecideError> {
-    let caller = cx.caller.as_ref().map(Caller::account).ok_or(DecideError::Unknown)?;
-    Ok(Decider::new(caller, cx.request.address, cx.now))
-}
-
-/// What is done with a code, in the transaction that counted the guess.
-#[derive(Clone, Copy)]
-enum Act {
-    Open,
-    Approve,
-    Refuse,
-    OpenAndApprove,
-}
-
-async fn decide(cx: &Cx, who: Decider, typed: &str, act: Act) -> Result<LinkCode, DecideError> {
-    let key = UserCode::parse(typed).map(|code| user_key(cx, &code));
-    let (account, now) = (who.account, cx.now);
-    let entry = |event, outcome| Entry::new(cx, event, outcome).of(account).by(account);
-    let approved = entry(Event::DeviceApproved, Outcome::Done);
-    let refused = entry(Event::DeviceRefused, Outcome::Done);
-    let wrong = entry(Event::DeviceApproved, Outcome::Refused).detail("code");
-    cx.write("devices.decide", async move |tx| {
-        if !who.count(tx, now).await? {
-            return Ok(tx.undo(Err(DecideError::RateLimited(WINDOW))));
-        }
-        let found = match &key {
-            Some(key) => judge(tx, key, account, act, now).await?,
-            None => None,
-        };
-        let Some(code) = found else {
-            wrong.record(tx).await?;
-            return Ok(Err(DecideError::Unknown));
-        };
-        who.uncount(tx).await?;
-        match act {
-            Act::Approve | Act::OpenAndApprove => {
-                approved.clone().target(code.id).detail(&code.label).record(tx).await?
-            }
-            Act::Refuse => refused.clone().target(code.id).detail(&code.label).record(tx).await?,
-            Act::Open => {}
-        }
-        Ok(Ok(code))
-    })
-    .await?
-}
-
-async fn judge(tx: &mut Tx, key: &Digest, by: AccountId, act: Act, now: Time) -> Result<Option<LinkCode>, Error> {
-    // The account as it stands in this very transaction: an approval carries its rights version.
-    let owner = accounts::hold(tx, by).await?.filter(|owner| owner.standing == Standing::Active);
-    let Some(owner) = owner else { return Ok(None) };
-    let done = match act {
-        Act::Open => store::claim(tx, key, by, now).await?,
-        Act::Approve => store::approve(tx, key, by, owner.ver, now).await?,
-        Act::Refuse => store::refuse(tx, key, by, now).await?,
-        Act::OpenAndApprove => {
-            store::claim(tx, key, by, now).await? && store::approve(tx, key, by, owner.ver, now).await?
-        }
-    };
-    let code = store::find_by_user(tx, key).await?;
-    // Pressed twice: what this person approved stays approved.
-    let approved_before = |code: &LinkCode| match code.state {
-        State::Approved { by: who, .. } => who == by,
-        State::Redeemed { by: who } => who == Some(by),
-        State::Waiting { .. } | State::Refused => false,
-    };
-    Ok(code.filter(|code| done || matches!(act, Act::Approve) && approved_before(code)))
-}
-
-/// Looks at the device behind a code, for the person who will decide. From here on nobody else can.
-pub async fn open(cx: &Cx, typed: &str) -> Result<LinkCode, DecideError> {
-    decide(cx, decider(cx)?, typed, Act::Open).await
-}
-
-/// Lets the device in as the caller, who has looked at it.
-pub async fn approve(cx: &Cx, typed: &str) -> Result<LinkCode, DecideError> {
-    decide(cx, decider(cx)?, typed, Act::Approve).await
-}
-
-/// Turns the device away, by the caller who has looked at it.
-pub async fn refuse(cx: &Cx, typed: &str) -> Result<LinkCode, DecideError> {
-    decide(cx, decider(cx)?, typed, Act::Refuse).await
-}
-
-/// Lets the device in as `account`, whose owner, or the machine's, has just said so with the code in hand.
-pub async fn approve_as(cx: &Cx, account: AccountId, typed: &str) -> Result<LinkCode, DecideError> {
-    decide(cx, Decider::new(account, cx.request.address, cx.now), typed, Act::OpenAndApprove).await
-}
-
-/// A device that was let in. The session is committed.
-#[derive(Debug)]
-pub struct Linked {
-    /// Whose it is.
-    pub account: AccountId,
-    /// The session with its secrets, for the one answer that may carry them.
-    pub session: NewSession,
-}
-
-/// Why a device has no session yet, or gets none.
-#[derive(Debug, thiserror::Error)]
-pub enum PollError {
-    /// Nobody has decided yet.
-    #[error("nobody has approved this yet")]
-    Pending,
-    /// Nobody has decided yet, and the device asks too often.
-    #[error("asked too often; wait longer between two questions")]
-    SlowDown,
-    /// Somebody said no, or whoever said yes is shut out now.
-    #[error("the request was refused")]
-    Refused,
-    /// The code's time is over.
-    #[error("the code has expired")]
-    Expired,
-    /// No code of this client, or one that was redeemed.
-    #[error("no such code, or it was used")]
-    Unknown,
-    /// The database did not answer.
-    #[error("not available right now")]
-    Storage(#[from] Error),
-}
-
-/// The device asks whether it was let in; if so, its session begins here, once.
-pub async fn poll(cx: &Cx, client: Client, device: &str) -> Result<Linked, PollError> {
-    ask(cx, client, device, None).await
-}
-
-/// The same, by a device that sends its short code along: it must be the one that was made with the secret.
-pub async fn poll_with(cx: &Cx, client: Client, device: &str, typed: &str) -> Result<Linked, PollError> {
-    let code = UserCode::parse(typed).ok_or(PollError::Unknown)?;
-    ask(cx, client, device, Some(user_key(cx, &code))).await
-}
-
-async fn ask(cx: &Cx, client: Client, device: &str, key: Option<Digest>) -> Result<Linked, PollError> {
-    let device = Plain::parse(SecretKind::Device, device).map_err(|_| PollError::Unknown)?.digest();
-    let found = store::find_by_device(&cx.app.db, &device).await?.filter(|code| code.client == client);
-    let code = found.filter(|code| key.is_none_or(|key| key == code.user_key)).ok_or(PollError::Unknown)?;
-    match code.state {
-        State::Redeemed { .. } => Err(PollError::Unknown),
-        State::Refused => Err(PollError::Refused),
-        _ if cx.now >= code.expires_at => Err(PollError::Expired),
-        State::Waiting { .. } => Err(wait(cx, code).await?),
-        State::Approved { by, ver } => redeem(cx, code, by, ver).await,
-    }
-}
-
-async fn wait(cx: &Cx, code: LinkCode) -> Result<PollError, Error> {
-    let now = cx.now;
-    if code.poll_every.is_zero() {
-        return Ok(PollError::Pending);
-    }
-    let hurried = now + SLACK < code.polled_at + code.poll_every;
-    // One that does not listen costs no further writes.
-    if hurried && code.poll_every >= SLOWEST {
-        return Ok(PollError::SlowDown);
-    }
-    let every = if hurried { code.poll_every + SLOWER_BY } else { code.poll_every };
-    let first = cx.write("devices.poll", async move |tx| store::polled(tx, &code, every, now).await).await?;
-    Ok(if hurried || !first { PollError::SlowDown } else { PollError::Pending })
-}
-
-async fn redeem(cx: &Cx, code: LinkCode, by: AccountId, ver: i64) -> Result<Linked, PollError> {
-    let rights = cx.app.accounts.rights(&cx.app.db, by).await?.ok_or(PollError::Refused)?;
-    let life = login::life(cx, Kind::Device, rights.role);
-    let mut session = NewSession::draw(cx, by, Kind::Device, LINKED, code.label.clone(), life);
-    if code.client.refreshes() {
-        session.refresh = Some(refresh::First::draw(&cx.app.rng));
-    }
-    let mut done = Entry::new(cx, Event::Login, Outcome::Done).about(by, session.id).by(by).detail(LINKED);
-    if code.client == Client::Takeout && takeout::App::of(&cx.request.agent) == takeout::App::Playout {
-        session.fixed_refresh = true;
-        session.idle_for = session.idle_for.min(FIXED_IDLE);
-        session.absolute = session.absolute.min(FIXED_LIFE);
-        done = done.target("keeps one refresh token");
-    }
-    let shut = Entry::new(cx, Event::Login, Outcome::Refused).of(by).target(code.id).detail(LINKED);
-    let (new, now, most) = (session.clone(), cx.now, cx.app.config.sessions.max_per_account);
-    let begun = cx.write("devices.redeem", async move |tx| {
-        let owner = accounts::hold(tx, by).await?;
-        let same = owner.is_some_and(|owner| owner.standing == Standing::Active && owner.ver == ver);
-        if !same {
-            // Disabled, deleted, or with another password than when it was approved.
-            if store::take_back(tx, code.id, now).await? {
-                shut.record(tx).await?;
-            }
-            return Ok(Err(PollError::Refused));
-        }
-        if !store::redeem(tx, code.id, by, now).await? {
-            return Ok(Err(PollError::Unknown));
-        }
-        accounts::linked(tx, by, now).await?;
-        sessions::start(tx, &new, most, now).await?;
-        done.record(tx).await?;
-        Ok(Ok(()))
-    });
-    begun.await??;
-    cx.app.metrics.login(ops::LoginResult::Success);
-    Ok(Linked { account: by, session })
 }
 
 /// Removes codes that are over.

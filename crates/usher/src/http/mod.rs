@@ -9,6 +9,7 @@
 //! There is no rule here; `router.rs` is the whole route table.
 
 pub mod accept;
+pub mod answers;
 pub mod assets;
 pub mod context;
 pub mod cookies;

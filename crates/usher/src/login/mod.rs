@@ -22,10 +22,12 @@ pub mod person;
 pub mod qr;
 mod second;
 pub mod signed;
+mod signup;
 pub mod step;
 mod store;
 pub mod totp;
 pub use second::{second, with_passkey};
+pub use signup::{SignupError, signup};
 pub use store::STATEMENTS;
 pub use store::factors::STATEMENTS as FACTOR_STATEMENTS;
 pub use store::passkeys::STATEMENTS as PASSKEY_STATEMENTS;
@@ -190,7 +192,7 @@ async fn judge(cx: &Cx, attempt: Attempt, hashed: &mut bool) -> Result<LoggedIn,
     let usable =
         credential.filter(|credential| verdict != Verdict::Wrong && credential.standing == accounts::Standing::Active);
     let Some(credential) = usable else {
-        return Err(refuse(cx, &subjects, known.as_deref(), ticket).await?);
+        return Err(refuse(cx, &subjects, known.as_deref(), ticket, PASSWORD).await?);
     };
 
     let (account, version) = (credential.account, credential.version);
@@ -223,7 +225,7 @@ async fn judge(cx: &Cx, attempt: Attempt, hashed: &mut bool) -> Result<LoggedIn,
             Ok(LoggedIn { account, session: *session, device })
         }
         // The password changed, or the account was shut out, while we hashed.
-        Began::Stale => Err(refuse(cx, &subjects, known.as_deref(), ticket).await?),
+        Began::Stale => Err(refuse(cx, &subjects, known.as_deref(), ticket, PASSWORD).await?),
         Began::Spent(second) => Err(second.refuse(cx, credential.account, &credential.username).await?),
     }
 }
@@ -326,6 +328,18 @@ async fn check(cx: &Cx, password: Zeroizing<String>, encoded: Option<hash::Encod
     cx.app.hasher.verify(password, encoded).await.map_err(|busy| LoginError::Busy(busy.retry_after))
 }
 
+/// What a refused login was tried with, in the words of the two logs that are told.
+#[derive(Clone, Copy)]
+struct Tried {
+    /// For the log that fail2ban reads.
+    reason: &'static str,
+    /// For the audit log.
+    detail: &'static str,
+}
+
+/// A password.
+const PASSWORD: Tried = Tried { reason: "password", detail: "pwd" };
+
 /// Counts a failure, writes it to the audit log and the log that fail2ban reads, and gives the one answer.
 ///
 /// `known` is the account's name. A name that nobody has is written nowhere: it is often a password that
@@ -335,11 +349,12 @@ async fn refuse(
     subjects: &throttle::Subjects,
     known: Option<&str>,
     ticket: throttle::Ticket,
+    tried: Tried,
 ) -> Result<LoginError, LoginError> {
-    let reason = if known.is_some() { "password" } else { "unknown_account" };
+    let reason = if known.is_some() { tried.reason } else { "unknown_account" };
     crate::log::login_failed(cx.request.address, known.unwrap_or_default(), reason);
     let target = known.and_then(username::lookup_key).unwrap_or_default();
-    let entry = Entry::new(cx, Event::Login, Outcome::Refused).target(target).detail("pwd");
+    let entry = Entry::new(cx, Event::Login, Outcome::Refused).target(target).detail(tried.detail);
     let wait = throttle::count_failure(cx, subjects, ticket.device(), entry, known.is_some()).await?;
     drop(ticket);
     Ok(match wait {
@@ -370,23 +385,6 @@ fn rehash_later(cx: Cx, account: AccountId, version: i64, password: Zeroizing<St
     });
 }
 
-/// Why nobody was signed up.
-#[derive(Debug, thiserror::Error)]
-pub enum SignupError {
-    /// The name belongs to somebody.
-    #[error(transparent)]
-    Create(#[from] accounts::CreateError),
-    /// Too many new accounts from this address.
-    #[error("too many new accounts from this address")]
-    RateLimited(Duration),
-    /// More hashes at once than this machine can do.
-    #[error("too many logins at once; try again in a moment")]
-    Busy(Duration),
-    /// The database did not answer.
-    #[error("not available right now")]
-    Storage(#[from] Error),
-}
-
 /// What is wrong with a new password. Judged off the runtime's threads: the dictionaries are large.
 pub async fn weaknesses(cx: &Cx, password: &str, context: &[&str]) -> Vec<accounts::policy::Weakness> {
     let policy = cx.app.policy.clone();
@@ -408,33 +406,6 @@ pub fn words_of(account: &accounts::Account) -> Vec<&str> {
     own.into_iter().flatten().collect()
 }
 
-/// Makes an account for whoever asks, where its owner opened the door to everybody. The attempt is counted before
-/// the password is hashed: a stranger's sign-ups must not crowd out logins.
-pub async fn signup(cx: &Cx, username: username::Username, password: Zeroizing<String>) -> Result<(), SignupError> {
-    throttle::count_signup(cx).await?;
-    let password = cx.app.hasher.hash(password).await.map_err(|busy| SignupError::Busy(busy.retry_after))?;
-    let id = AccountId::new(cx.now, &cx.app.rng);
-    let new = accounts::NewAccount {
-        id,
-        username,
-        password: Some(password),
-        role: accounts::Role::User,
-        buckets: accounts::Buckets::None,
-        must_change: false,
-    };
-    let entry =
-        Entry::new(cx, Event::AccountCreated, Outcome::Done).of(id).target(new.username.display()).detail("sign-up");
-    let now = cx.now;
-    cx.write("login.signup", async move |tx| {
-        if let Err(error) = accounts::create(tx, &new, now).await? {
-            return Ok(Err(SignupError::Create(error)));
-        }
-        entry.record(tx).await?;
-        Ok(Ok(()))
-    })
-    .await?
-}
-
 /// Which version of the account's password `password` is, for acts that ask again; `None` when it is wrong.
 /// Counts and slows like a login.
 async fn prove(cx: &Cx, account: AccountId, password: Zeroizing<String>) -> Result<Option<i64>, LoginError> {
@@ -450,7 +421,7 @@ async fn prove(cx: &Cx, account: AccountId, password: Zeroizing<String>) -> Resu
         }
         return Ok(Some(credential.version));
     }
-    match refuse(cx, &subjects, Some(&credential.username), ticket).await? {
+    match refuse(cx, &subjects, Some(&credential.username), ticket, PASSWORD).await? {
         LoginError::InvalidCredentials => Ok(None),
         other => Err(other),
     }

@@ -2,7 +2,7 @@
 //!
 //! The same refusals, the same counting and the same time as a login; what was right begins nothing.
 
-use super::{FirstHalf, LoginError, Second, check, factors, floor, refuse, store, throttle};
+use super::{FirstHalf, LoginError, PASSWORD, Second, check, factors, floor, refuse, store, throttle};
 use crate::accounts::hasher::Verdict;
 use crate::accounts::{self, Standing, hash, username};
 use crate::cx::Cx;
@@ -36,7 +36,7 @@ async fn judge(cx: &Cx, name: &str, password: Zeroizing<String>, passcode: &str)
     let known = credential.as_ref().map(|credential| credential.username.clone());
     let usable = credential.filter(|credential| verdict != Verdict::Wrong && credential.standing == Standing::Active);
     let Some(credential) = usable else {
-        return Err(refuse(cx, &subjects, known.as_deref(), ticket).await?);
+        return Err(refuse(cx, &subjects, known.as_deref(), ticket, PASSWORD).await?);
     };
     let (account, version, now) = (credential.account, credential.version, cx.now);
     let state = factors::find(&cx.app.db, account).await?;

@@ -10,7 +10,7 @@ pub mod api;
 pub mod header;
 pub mod pages;
 
-use super::{LoggedIn, LoginError, floor, label_of, life, store, throttle};
+use super::{LoggedIn, LoginError, Tried, floor, label_of, life, refuse, store, throttle};
 use crate::accounts::{self, Standing, username};
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
@@ -31,6 +31,8 @@ pub const SKEW: Duration = Duration::from_secs(60);
 pub const SHORTEST: usize = 8;
 /// The longest.
 pub const LONGEST: usize = 256;
+/// What a refused header was tried with.
+const HEADER: Tried = Tried { reason: "signed_header", detail: "header" };
 /// What the vault calls these secrets.
 const PURPOSE: &str = "header secrets";
 
@@ -98,7 +100,7 @@ async fn judge(cx: &Cx, header: &SignedHeader) -> Result<LoggedIn, LoginError> {
             return Ok(LoggedIn { account: credential.account, session, device: None });
         }
     }
-    Err(refuse(cx, &subjects, named.as_deref(), ticket).await?)
+    Err(refuse(cx, &subjects, named.as_deref(), ticket, HEADER).await?)
 }
 
 /// Begins the session, if the secret is still the one that was checked, the account stands, and this is the first
@@ -128,24 +130,6 @@ async fn begin(cx: &Cx, new: NewSession, version: i64, header: &SignedHeader, fa
         Ok(true)
     })
     .await
-}
-
-async fn refuse(
-    cx: &Cx,
-    subjects: &throttle::Subjects,
-    known: Option<&str>,
-    ticket: throttle::Ticket,
-) -> Result<LoginError, LoginError> {
-    let reason = if known.is_some() { "signed_header" } else { "unknown_account" };
-    crate::log::login_failed(cx.request.address, known.unwrap_or_default(), reason);
-    let target = known.and_then(username::lookup_key).unwrap_or_default();
-    let entry = Entry::new(cx, Event::Login, Outcome::Refused).target(target).detail("header");
-    let wait = throttle::count_failure(cx, subjects, ticket.device(), entry, known.is_some()).await?;
-    drop(ticket);
-    Ok(match wait {
-        Some(wait) => LoginError::RateLimited(wait),
-        None => LoginError::InvalidCredentials,
-    })
 }
 
 /// The account's secret and its version. One that does not open is none, and is told in the log.

@@ -2,6 +2,7 @@
 
 use crate::cx::Cx;
 use crate::gate;
+use crate::http::answers::{OwnOnly, Slowed, Unread};
 use crate::http::cookies;
 use crate::http::extract::{Json, OwnFactors, caller};
 use crate::http::failure::{Failure, Problem};
@@ -48,9 +49,7 @@ pub struct TotpState {
 /// Look at one's own authenticator app.
 #[utoipa::path(get, path = "/api/v1/me/totp", tag = "me", responses(
     (status = 200, description = "How it stands", body = TotpState),
-    (status = 401, description = "No valid credential for one's own account", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "A new password must be chosen first", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
+    OwnOnly))]
 pub async fn totp(OwnFactors(cx): OwnFactors) -> Result<axum::Json<TotpState>, Failure> {
     let caller = caller(&cx)?;
     let state = factors::find(&cx.app.db, caller.account()).await?;
@@ -100,14 +99,7 @@ pub struct TotpSecret {
 /// Begin to set up an authenticator app. It is asked for from its first good code on.
 #[utoipa::path(post, path = "/api/v1/me/totp", tag = "me", request_body = NewTotp, responses(
     (status = 201, description = "The secret, told this once", body = TotpSecret),
-    (status = 400, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid credential for one's own account, or its last proof is too old (`reauthentication_required`)", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "The request came from another site, or a new password must be chosen first", body = Problem, content_type = "application/problem+json"),
-    (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-    (status = 415, description = "The body is not sent as JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field has another type, or there are no such codes", body = Problem, content_type = "application/problem+json"),
-    (status = 429, description = "Too many attempts", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
+    Unread, Slowed, OwnOnly))]
 pub async fn begin_totp(OwnFactors(cx): OwnFactors, Json(body): Json<NewTotp>) -> Result<Response, Failure> {
     let algorithm = body.algorithm.as_deref().map_or(Ok(Algorithm::Sha1), str::parse);
     let shape = algorithm.ok().and_then(|algorithm| Shape::new(algorithm, body.digits.unwrap_or(6)));
@@ -157,15 +149,10 @@ pub(super) fn told(codes: &[crate::login::passcode::RecoveryCode]) -> axum::Json
 
 /// Finish setting up an authenticator app, by a code of it. Access tokens made before are out of date afterwards.
 #[utoipa::path(post, path = "/api/v1/me/totp/confirm", tag = "me", request_body = FirstCode, responses(
+    Unread, OwnOnly,
     (status = 200, description = "Passcodes are asked for from now on", body = RecoveryCodes),
-    (status = 400, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid credential for one's own account", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "The request came from another site, or a new password must be chosen first", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "No secret waits for a code (`nothing_waits`)", body = Problem, content_type = "application/problem+json"),
-    (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-    (status = 415, description = "The body is not sent as JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is missing, or that is no code of the app now (`passcode_invalid`)", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
+    (status = 422, description = "A field is missing, or that is no code of the app now (`passcode_invalid`)", body = Problem, content_type = "application/problem+json")))]
 pub async fn confirm_totp(OwnFactors(cx): OwnFactors, Json(body): Json<FirstCode>) -> Result<Response, Failure> {
     let account = caller(&cx)?.account();
     let confirmed = factors::confirm_totp(&cx, account, &body.passcode, body.end_others).await?;
@@ -175,16 +162,9 @@ pub async fn confirm_totp(OwnFactors(cx): OwnFactors, Json(body): Json<FirstCode
 /// Remove one's own authenticator app. Recovery codes go with the last factor.
 #[utoipa::path(delete, path = "/api/v1/me/totp", tag = "me", request_body = FreshProof, responses(
     (status = 204, description = "Removed"),
-    (status = 400, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid credential for one's own account, or its last proof is too old (`reauthentication_required`)", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "The request came from another site, or a new password must be chosen first", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "The account must have a second factor, and this is its last (`factor_required`)", body = Problem, content_type = "application/problem+json"),
-    (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-    (status = 415, description = "The body is not sent as JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field has another type", body = Problem, content_type = "application/problem+json"),
-    (status = 429, description = "Too many attempts", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
+    Unread, Slowed, OwnOnly))]
 pub async fn remove_totp(OwnFactors(cx): OwnFactors, body: Option<Json<FreshProof>>) -> Result<Response, Failure> {
     let body = body.map(|Json(body)| body).unwrap_or_default();
     let account = caller(&cx)?.account();
@@ -209,9 +189,7 @@ pub struct RecoveryState {
 /// See how many of one's recovery codes are left.
 #[utoipa::path(get, path = "/api/v1/me/recovery-codes", tag = "me", responses(
     (status = 200, description = "How many", body = RecoveryState),
-    (status = 401, description = "No valid credential for one's own account", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "A new password must be chosen first", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
+    OwnOnly))]
 pub async fn recovery_codes(OwnFactors(cx): OwnFactors) -> Result<axum::Json<RecoveryState>, Failure> {
     let state = factors::find(&cx.app.db, caller(&cx)?.account()).await?;
     let made_at = state.recovery.made_at.map(|at| at.rfc3339());
@@ -221,15 +199,8 @@ pub async fn recovery_codes(OwnFactors(cx): OwnFactors) -> Result<axum::Json<Rec
 /// Make ten new recovery codes. The ones before are of no use any more.
 #[utoipa::path(post, path = "/api/v1/me/recovery-codes", tag = "me", request_body = FreshProof, responses(
     (status = 201, description = "The codes, told this once", body = RecoveryCodes),
-    (status = 400, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid credential for one's own account, or its last proof is too old (`reauthentication_required`)", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "The request came from another site, or a new password must be chosen first", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "There is no factor that they could stand in for (`no_factor`)", body = Problem, content_type = "application/problem+json"),
-    (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-    (status = 415, description = "The body is not sent as JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field has another type", body = Problem, content_type = "application/problem+json"),
-    (status = 429, description = "Too many attempts", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
+    Unread, Slowed, OwnOnly))]
 pub async fn renew_codes(OwnFactors(cx): OwnFactors, body: Option<Json<FreshProof>>) -> Result<Response, Failure> {
     let body = body.map(|Json(body)| body).unwrap_or_default();
     let proof = again::step_up_by(&cx, Given::new(body.password, body.passcode)).await?;

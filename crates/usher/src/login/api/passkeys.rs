@@ -3,6 +3,7 @@
 use super::factors::{FreshProof, RecoveryCodes, proven, told};
 use crate::cx::Cx;
 use crate::gate::Door;
+use crate::http::answers::{AtTheDoor, OwnOnly, Slowed, Unread};
 use crate::http::cookies;
 use crate::http::extract::{self, Id, Json, OwnFactors, caller};
 use crate::http::failure::{Failure, Problem};
@@ -55,14 +56,9 @@ pub struct LoginAsk {
 /// Ask for a passkey to log in with: whoever's, or as the second step of a login.
 #[utoipa::path(post, path = "/api/v1/login/passkey/options", tag = "session", request_body = LoginAsk, security(()), responses(
     (status = 200, description = "What to ask the browser", body = Asked),
-    (status = 400, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
     (status = 401, description = "No password was given in this browser a moment ago", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "The request came from another site", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "There are no passkeys at this address", body = Problem, content_type = "application/problem+json"),
-    (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-    (status = 415, description = "The body is not sent as JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field has another type", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
+    Unread, AtTheDoor))]
 pub async fn ask_login(cx: Cx, headers: HeaderMap, Json(body): Json<LoginAsk>) -> Result<axum::Json<Asked>, Failure> {
     let known = match body.second {
         true => Some(steps::half(&cx, &headers).ok_or_else(refused)?.0.account),
@@ -99,13 +95,8 @@ pub struct Onward {
 /// Log a browser in by a passkey. The answer sets the session cookie.
 #[utoipa::path(post, path = "/api/v1/login/passkey", tag = "session", request_body = LoginAnswered, security(()), responses(
     (status = 200, description = "Logged in", body = Onward),
-    (status = 400, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
     (status = 401, description = "The passkey was not accepted (`passkey_invalid`)", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "The request came from another site", body = Problem, content_type = "application/problem+json"),
-    (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-    (status = 415, description = "The body is not sent as JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is missing or has another type", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
+    Unread, AtTheDoor))]
 pub async fn login(cx: Cx, headers: HeaderMap, Json(body): Json<LoginAnswered>) -> Result<Response, Failure> {
     let (half, return_to) = match body.second {
         true => {
@@ -169,9 +160,7 @@ pub struct PasskeyList {
 /// List one's own passkeys.
 #[utoipa::path(get, path = "/api/v1/me/passkeys", tag = "me", responses(
     (status = 200, description = "The passkeys", body = PasskeyList),
-    (status = 401, description = "No valid credential for one's own account", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "A new password must be chosen first", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
+    OwnOnly))]
 pub async fn list(OwnFactors(cx): OwnFactors) -> Result<axum::Json<PasskeyList>, Failure> {
     let passkeys = passkeys::list(&cx.app.db, caller(&cx)?.account()).await?;
     Ok(axum::Json(PasskeyList { passkeys: passkeys.into_iter().map(PasskeyFacts::from).collect() }))
@@ -180,15 +169,8 @@ pub async fn list(OwnFactors(cx): OwnFactors) -> Result<axum::Json<PasskeyList>,
 /// Begin to register a passkey.
 #[utoipa::path(post, path = "/api/v1/me/passkeys/options", tag = "me", request_body = FreshProof, responses(
     (status = 200, description = "What to ask the browser", body = Asked),
-    (status = 400, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid credential for one's own account, or its last proof is too old (`reauthentication_required`)", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "The request came from another site, or a new password must be chosen first", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "There are no passkeys at this address", body = Problem, content_type = "application/problem+json"),
-    (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-    (status = 415, description = "The body is not sent as JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field has another type", body = Problem, content_type = "application/problem+json"),
-    (status = 429, description = "Too many attempts", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
+    Unread, Slowed, OwnOnly))]
 pub async fn ask_registration(OwnFactors(cx): OwnFactors, body: Option<Json<FreshProof>>) -> Result<Response, Failure> {
     let body = body.map(|Json(body)| body).unwrap_or_default();
     let given = Given::new(body.password, body.passcode);
@@ -221,15 +203,9 @@ pub struct NewPasskey {
 /// Register a passkey. Access tokens made before are out of date afterwards.
 #[utoipa::path(post, path = "/api/v1/me/passkeys", tag = "me", request_body = NewPasskey, responses(
     (status = 201, description = "Registered", body = RecoveryCodes),
-    (status = 400, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid credential for one's own account", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "The request came from another site, or a new password must be chosen first", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "There are no passkeys at this address", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "The challenge has expired or was answered, the passkey is somebody's, or there are too many", body = Problem, content_type = "application/problem+json"),
-    (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-    (status = 415, description = "The body is not sent as JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is missing, or is not what it must be", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
+    Unread, OwnOnly))]
 pub async fn register(OwnFactors(cx): OwnFactors, Json(body): Json<NewPasskey>) -> Result<Response, Failure> {
     let account = caller(&cx)?.account();
     let made = passkeys::register(&cx, account, &body.step, &body.answer, &body.name, body.end_others).await?;
@@ -255,14 +231,8 @@ pub struct PasskeyName {
 /// Give one's own passkey another name.
 #[utoipa::path(patch, path = "/api/v1/me/passkeys/{id}", tag = "me", request_body = PasskeyName, params(("id" = String, Path, description = "The passkey's id")), responses(
     (status = 204, description = "Renamed"),
-    (status = 400, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid credential for one's own account", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "The request came from another site, or a new password must be chosen first", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "No such passkey of this account", body = Problem, content_type = "application/problem+json"),
-    (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-    (status = 415, description = "The body is not sent as JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is missing, or it cannot be called so", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
+    Unread, OwnOnly))]
 pub async fn rename(
     OwnFactors(cx): OwnFactors,
     Id(id): Id<PasskeyId>,
@@ -277,16 +247,9 @@ pub async fn rename(
 /// Remove one's own passkey. It is of no use when the answer arrives.
 #[utoipa::path(delete, path = "/api/v1/me/passkeys/{id}", tag = "me", request_body = FreshProof, params(("id" = String, Path, description = "The passkey's id")), responses(
     (status = 204, description = "Removed"),
-    (status = 400, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid credential for one's own account, or its last proof is too old (`reauthentication_required`)", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "The request came from another site, or a new password must be chosen first", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "No such passkey of this account", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "The account must have a second factor, and this is its last (`factor_required`)", body = Problem, content_type = "application/problem+json"),
-    (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-    (status = 415, description = "The body is not sent as JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field has another type", body = Problem, content_type = "application/problem+json"),
-    (status = 429, description = "Too many attempts", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
+    Unread, Slowed, OwnOnly))]
 pub async fn remove(
     OwnFactors(cx): OwnFactors,
     Id(id): Id<PasskeyId>,
@@ -302,10 +265,8 @@ pub async fn remove(
 /// Ask for a passkey as a fresh proof, for acts that need one.
 #[utoipa::path(post, path = "/api/v1/me/passkeys/proof-options", tag = "me", responses(
     (status = 200, description = "What to ask the browser", body = Asked),
-    (status = 401, description = "No valid credential for one's own account", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "The request came from another site, or a new password must be chosen first", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "There are no passkeys at this address", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
+    OwnOnly))]
 pub async fn ask_proof(OwnFactors(cx): OwnFactors) -> Result<axum::Json<Asked>, Failure> {
     let challenge = passkeys::ask(&cx, None, Some(caller(&cx)?.account())).await?.ok_or_else(not_here)?;
     Ok(axum::Json(challenge.into()))
@@ -324,14 +285,9 @@ pub struct ProofAnswered {
 
 /// Prove by a passkey who is there. The acts that need a fresh proof are open for five minutes.
 #[utoipa::path(post, path = "/api/v1/me/passkeys/proof", tag = "me", request_body = ProofAnswered, responses(
+    Unread, OwnOnly,
     (status = 204, description = "Proven. A browser gets a new cookie; the old one is dead"),
-    (status = 400, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No valid credential for one's own account, or the passkey was not accepted (`passkey_invalid`)", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "The request came from another site, or a new password must be chosen first", body = Problem, content_type = "application/problem+json"),
-    (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-    (status = 415, description = "The body is not sent as JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "A field is missing or has another type", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
+    (status = 401, description = "No valid credential for one's own account, or the passkey was not accepted (`passkey_invalid`)", body = Problem, content_type = "application/problem+json")))]
 pub async fn prove(OwnFactors(cx): OwnFactors, Json(body): Json<ProofAnswered>) -> Result<Response, Failure> {
     let proof = again::prove_by_passkey(&cx, &body.step, &body.answer).await?;
     Ok(proven(&cx, Some(&proof), StatusCode::NO_CONTENT.into_response()))
