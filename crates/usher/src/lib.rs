@@ -151,15 +151,9 @@ impl App {
             vault,
             config,
         });
-        if let Some((name, count)) = login::passkeys::stranded(&app.db, app.passkeys.as_ref()).await? {
-            let now = app.passkeys.as_ref().map_or("none", login::passkeys::RelyingParty::id);
-            tracing::warn!(
-                count,
-                made_for = name,
-                now,
-                "passkeys are bound to the name of the server they were made for, and these are of no use under the \
-                 present one; put server.public_url back, or let their owners register new ones"
-            );
+        let made = login::passkeys::by_party(&app.db).await?;
+        if let Some(warning) = login::passkeys::stranded(&made, app.passkeys.as_ref()) {
+            tracing::warn!("{warning}");
         }
         // The database outlives nothing that the app holds: a weak reference lets both go.
         let follower = Arc::downgrade(&app);

@@ -101,18 +101,30 @@ async function enter(second, more) {
 const login = wire("passkey-login", async (button) => {
   // A page has one question to the browser at a time.
   waiting?.abort();
+  waiting = null;
   await enter(button.dataset.second === "yes");
 });
 
-// Passkeys among the browser's suggestions for the name, without a click.
-if (login && login.dataset.second !== "yes") {
-  const offered = await window.PublicKeyCredential.isConditionalMediationAvailable?.();
-  if (offered) {
-    waiting = new AbortController();
-    enter(false, { mediation: "conditional", signal: waiting.signal }).catch((error) =>
-      tell(document.getElementById("passkey-told"), error),
-    );
+// Passkeys among the browser's suggestions for the name, without a click. A challenge lives for five minutes, so whoever
+// leaves the page open for longer is asked with a fresh one.
+async function offer() {
+  const mine = new AbortController();
+  waiting = mine;
+  const renewal = setTimeout(() => {
+    if (waiting !== mine) return;
+    mine.abort();
+    offer();
+  }, 4 * 60 * 1000);
+  try {
+    await enter(false, { mediation: "conditional", signal: mine.signal });
+  } catch (error) {
+    clearTimeout(renewal);
+    tell(document.getElementById("passkey-told"), error);
   }
+}
+
+if (login && login.dataset.second !== "yes") {
+  if (await window.PublicKeyCredential.isConditionalMediationAvailable?.()) offer();
 }
 
 wire("passkey-again", async (button) => {

@@ -21,6 +21,7 @@ use crate::accounts::{self, Account, Buckets, ChangeError, CreateError, Role, St
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
 use crate::id::{AccountId, GroupId, SessionId};
+use crate::login::factors::FactorError;
 use crate::login::links::{self, Gifts, MadeLink, NewLink};
 use crate::login::{again, throttle};
 use crate::sessions::{self, EndReason, Which};
@@ -62,6 +63,9 @@ pub enum AdminError {
     /// The account has no second factor.
     #[error("this account has no second factor")]
     NoFactor,
+    /// A factor is not set up, for this reason.
+    #[error(transparent)]
+    Factor(FactorError),
     /// Nobody may make an account by an invitation.
     #[error("sign-up is switched off")]
     SignupOff,
@@ -71,6 +75,16 @@ pub enum AdminError {
     /// The database did not answer.
     #[error("not available right now")]
     Storage(#[from] Error),
+}
+
+impl From<FactorError> for AdminError {
+    fn from(error: FactorError) -> AdminError {
+        match error {
+            FactorError::NotFound => AdminError::NotFound,
+            FactorError::Storage(error) => AdminError::Storage(error),
+            other => AdminError::Factor(other),
+        }
+    }
 }
 
 impl From<ChangeError> for AdminError {
@@ -91,7 +105,7 @@ impl From<CreateError> for AdminError {
 }
 
 /// Refuses what a session that somebody left open must not do: to make an admin, to open every bucket, to delete an
-/// account, to make a link into one, to turn the keys.
+/// account, to make a link into one, to take its second factors away, to turn the keys.
 pub fn proven(cx: &Cx) -> Result<(), AdminError> {
     if again::may_act(cx) { Ok(()) } else { Err(AdminError::ProofRequired) }
 }

@@ -8,6 +8,7 @@ use super::stop::{Code, Stop};
 use super::{Common, control, print_line};
 use crate::config::{Config, Overrides, Scheme, Strings};
 use crate::http::tls::Certificates;
+use crate::login::passkeys::{RelyingParty, stranded};
 use crate::secret::Rng;
 use crate::time::{Clock, Time};
 use serde_json::{Value, json};
@@ -60,6 +61,7 @@ pub async fn run(common: &Common, env: &Strings) -> Result<(), Stop> {
     clock(&mut found);
     let running = data(&place, &mut found).await;
     exposure(&place.config, &mut found);
+    passkeys(&place.config, running.as_ref(), &mut found);
     if let Some(remark) = place.config.accounts.hash.remark() {
         found.note("password hashes", remark);
     }
@@ -208,6 +210,15 @@ fn exposure(config: &Config, found: &mut Findings) {
             "public_url is https and this server speaks plain HTTP, so a proxy stands before it, but none is trusted: \
              set trusted_proxies to its address, or every request is refused as unencrypted",
         );
+    }
+}
+
+/// Whether passkeys would be stranded by the name that this configuration gives the server. The running server, which
+/// has the name of before, says what there is.
+fn passkeys(config: &Config, running: Option<&Value>, found: &mut Findings) {
+    let made = running.and_then(|status| serde_json::from_value::<Vec<(String, i64)>>(status["passkeys"].clone()).ok());
+    if let Some(warning) = made.and_then(|made| stranded(&made, RelyingParty::of(config).as_ref())) {
+        found.problem("passkeys", warning);
     }
 }
 

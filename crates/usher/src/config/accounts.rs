@@ -20,6 +20,8 @@ pub struct Accounts {
     pub pepper_file: Option<PathBuf>,
     /// Which accounts must have a second factor; groups and accounts can be made to have one besides.
     pub require_factor: RequireFactor,
+    /// Whether a passkey must verify its person.
+    pub passkey_verification: PasskeyVerification,
     /// The name under which authenticator apps list this server; else the service's name.
     pub totp_issuer: Option<String>,
     /// What one password hash costs.
@@ -43,6 +45,20 @@ impl Choice for RequireFactor {
         ("admins", RequireFactor::Admins),
         ("everybody", RequireFactor::Everybody),
     ];
+}
+
+/// Whether a passkey must verify its person, by a PIN, a finger or a face (WebAuthn Level 3 section 5.8.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasskeyVerification {
+    /// Always: a passkey is several factors by itself.
+    Required,
+    /// Where it can. One that cannot is the second step after the password, and never logs in alone.
+    Preferred,
+}
+
+impl Choice for PasskeyVerification {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("required", PasskeyVerification::Required), ("preferred", PasskeyVerification::Preferred)];
 }
 
 /// Who may make an account for themselves.
@@ -83,6 +99,7 @@ impl Default for Accounts {
             breach_file: None,
             pepper_file: None,
             require_factor: RequireFactor::Nobody,
+            passkey_verification: PasskeyVerification::Required,
             totp_issuer: None,
             hash: HashCost::default(),
         }
@@ -119,6 +136,7 @@ impl Keys for Accounts {
         to.setting("breach_file", &mut self.breach_file);
         to.setting("pepper_file", &mut self.pepper_file);
         to.setting("require_factor", &mut self.require_factor);
+        to.setting("passkey_verification", &mut self.passkey_verification);
         to.setting("totp_issuer", &mut self.totp_issuer);
         to.section("hash", &mut self.hash);
     }

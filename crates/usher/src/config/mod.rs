@@ -28,7 +28,7 @@ mod storage;
 mod value;
 mod visit;
 
-pub use accounts::{Accounts, HashCost, RequireFactor, Signup, Throttle};
+pub use accounts::{Accounts, HashCost, PasskeyVerification, RequireFactor, Signup, Throttle};
 pub use compat::Compat;
 pub use file::File;
 pub use flags::Overrides;

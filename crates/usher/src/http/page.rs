@@ -4,7 +4,9 @@ use super::extract;
 use super::failure::Failure;
 use crate::cx::Cx;
 use crate::gate::{Caller, Door, Refusal};
-use crate::pages::{ErrorPage, Nav, PasswordRule, Shell, Template, When, Who, Wrong};
+use crate::login::factors::Waiting;
+use crate::login::qr;
+use crate::pages::{ErrorPage, Nav, PasswordRule, Picture, Shell, Template, TotpSetup, When, Who, Wrong};
 use crate::sessions::Kind;
 use crate::time::Time;
 use axum::extract::Request;
@@ -29,6 +31,17 @@ pub fn shell(cx: &Cx, page: Nav) -> Shell {
 /// A device that holds a cookie is a television: it is gone about with arrow keys.
 fn on_television(caller: &Caller) -> bool {
     caller.by_cookie() && caller.live().is_some_and(|live| live.kind == Kind::Device)
+}
+
+/// What an authenticator app is told, for the one page that may show it.
+pub fn totp_setup(waiting: &Waiting) -> TotpSetup {
+    let url = waiting.told.address();
+    let picture = qr::picture(&url).map(|picture| Picture { side: picture.side, path: picture.path });
+    TotpSetup {
+        secret: waiting.told.secret_text().to_string(),
+        picture: picture.unwrap_or(Picture { side: 1, path: String::new() }),
+        url: url.to_string(),
+    }
 }
 
 /// What a new password must be.

@@ -154,7 +154,7 @@ pub async fn prove_by_passkey(cx: &Cx, step: &str, answer: &PublicKeyCredential)
     let (account, live) = session_of(cx)?;
     let answered = passkeys::judge(cx, step, answer, None, Some(account)).await?;
     let answered = answered.ok_or(LoginError::PasskeyInvalid)?;
-    let proof = proven_now(cx, &live, "pop");
+    let proof = proven_now(cx, &live, answered.method());
     let (written, now) = (proof.clone(), cx.now);
     let done = cx
         .write("login.prove_by_passkey", async move |tx| {

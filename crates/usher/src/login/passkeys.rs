@@ -8,14 +8,19 @@
 //!
 //! Verifying is `webauthn-rs`; what it leaves to its caller (the challenge's single use, the counter's race, framing, who
 //! owns a credential) is decided here. Its challenges come from the operating system's randomness, not from `App::rng`.
-//! A passkey always verifies its person (a PIN, a finger, a face), so it is several factors by itself.
+//! A passkey verifies its person (a PIN, a finger, a face), so it is several factors by itself. Where the server's owner
+//! takes keys that cannot (`accounts.passkey_verification`), such a key is possession and no more: the second step after
+//! a password, a fresh proof, and never a login of its own.
+
+mod party;
+
+pub use party::RelyingParty;
 
 use super::factors::{self, Confirmed, FactorError};
 use super::notices::{Change, What};
 use super::step::{self, Mark, Step};
 use super::store::passkeys as store;
 use crate::audit::{Entry, Event, Outcome};
-use crate::config::Config;
 use crate::cx::Cx;
 use crate::id::{AccountId, PasskeyId};
 use crate::sessions::Proof;
@@ -23,49 +28,16 @@ use crate::time::Time;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use usher_db::{Db, Error, Tx};
 use webauthn_rs::prelude::{
-    DiscoverableAuthentication, Passkey as Credential, PasskeyRegistration, PublicKeyCredential,
-    RegisterPublicKeyCredential, Url, Uuid, WebauthnError,
+    Passkey as Credential, PublicKeyCredential, RegisterPublicKeyCredential, SecurityKey, Uuid, WebauthnError,
 };
-use webauthn_rs::{Webauthn, WebauthnBuilder};
 
 /// The most that one account may have.
 const MOST: i64 = 20;
 /// The longest name, in characters.
 const LONGEST_NAME: usize = 64;
-
-/// Who asks browsers for passkeys: this server, under its one name.
-pub struct RelyingParty {
-    webauthn: Webauthn,
-    id: String,
-}
-
-impl RelyingParty {
-    /// The party of this configuration: the public address, else this machine's own name. `None` where browsers know
-    /// no passkeys: for an address of numbers, and for plain HTTP that is not of this machine.
-    pub fn of(config: &Config) -> Option<RelyingParty> {
-        let origin = match &config.server.public_url {
-            Some(url) => Url::parse(&url.to_string()).ok()?,
-            None => Url::parse(&format!("http://localhost:{}", config.server.listen.port())).ok()?,
-        };
-        let id = origin.domain()?.to_owned();
-        if origin.scheme() != "https" && id != "localhost" {
-            return None;
-        }
-        // Without a public address nobody knows by which port a proxy or a test is reached.
-        let any_port = config.server.public_url.is_none();
-        let builder = WebauthnBuilder::new(&id, &origin).ok()?.allow_any_port(any_port);
-        let webauthn = builder.rp_name(&config.server.service_name).timeout(step::LIFE).build().ok()?;
-        Some(RelyingParty { webauthn, id })
-    }
-
-    /// The name that passkeys are bound to. They are of no use under another one.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-}
 
 /// The party, when the browser that asks is at its address.
 pub fn available(cx: &Cx) -> Option<&RelyingParty> {
@@ -101,6 +73,11 @@ impl Passkey {
     fn credential(&self) -> Option<Credential> {
         serde_json::from_str(&self.credential).ok()
     }
+
+    /// The same, as the library calls a key that need not verify its person: it writes both alike.
+    fn security_key(&self) -> Option<SecurityKey> {
+        serde_json::from_str(&self.credential).ok()
+    }
 }
 
 /// The account's passkeys, oldest first.
@@ -114,6 +91,11 @@ pub struct Challenge {
     pub options: Value,
     /// To be sent back with the answer.
     pub step: String,
+}
+
+/// How a passkey proves, in a session's `amr` (RFC 8176): `pop` by a device that verified its person, else `hwk`.
+fn method(verified: bool) -> &'static str {
+    if verified { "pop" } else { "hwk" }
 }
 
 fn registering(account: AccountId) -> String {
@@ -136,15 +118,8 @@ pub fn name(text: &str) -> Result<String, FactorError> {
 pub async fn begin_registration(cx: &Cx, account: AccountId, username: &str) -> Result<Challenge, FactorError> {
     let party = available(cx).ok_or(FactorError::NotHere)?;
     let known = store::list(&cx.app.db, account).await?;
-    let known = known.iter().filter_map(Passkey::credential).map(|key| key.cred_id().clone()).collect();
     let user = Uuid::from_bytes(account.bytes());
-    let started = party.webauthn.start_passkey_registration(user, username, username, Some(known));
-    let (options, state) = started.map_err(|_| FactorError::NotHere)?;
-    let mut options = serde_json::to_value(options).map_err(|_| FactorError::NotHere)?;
-    // A passkey that its device lists by itself can log in without a name. One that cannot is a second factor still.
-    if let Some(selection) = options.pointer_mut("/publicKey/authenticatorSelection") {
-        selection["residentKey"] = json!("preferred");
-    }
+    let (options, state) = party.register(user, username, &known).map_err(|_| FactorError::NotHere)?;
     let step = step::mint(cx, &registering(account), &state).ok_or(FactorError::Sealing)?;
     Ok(Challenge { options, step })
 }
@@ -160,17 +135,17 @@ pub async fn register(
 ) -> Result<Confirmed, FactorError> {
     let party = available(cx).ok_or(FactorError::NotHere)?;
     let name = self::name(name)?;
-    let step: Step<PasskeyRegistration> =
+    let step: Step<party::Registering> =
         step::open(cx, &registering(account), step).ok_or(FactorError::NothingWaits)?;
-    let key = party.webauthn.finish_passkey_registration(answer, &step.body).map_err(|error| {
+    let made = party.registered(answer, &step.body).map_err(|error| {
         tracing::info!(%account, %error, "a passkey was not registered");
         FactorError::WrongCode
     })?;
     let passkey = Passkey {
         id: PasskeyId::new(cx.now, &cx.app.rng),
         account,
-        credential_id: URL_SAFE_NO_PAD.encode(key.cred_id()),
-        credential: serde_json::to_string(&key).map_err(|_| FactorError::Sealing)?,
+        credential_id: made.id,
+        credential: made.credential,
         counter: 0,
         party: party.id.clone(),
         name: name.clone(),
@@ -179,7 +154,7 @@ pub async fn register(
     };
     let told = Change::new(cx, account, What::PasskeyAdded, &name);
     let mark = step.mark;
-    factors::added(cx, account, "pop", told, end_others, async move |tx: &mut Tx| {
+    factors::added(cx, account, method(made.verified), told, end_others, async move |tx: &mut Tx| {
         if !mark.spend(tx).await? {
             return Ok(Err(FactorError::NothingWaits));
         }
@@ -195,18 +170,11 @@ pub async fn register(
 /// account that is logged in.
 pub async fn ask(cx: &Cx, known: Option<AccountId>, logged_in: Option<AccountId>) -> Result<Option<Challenge>, Error> {
     let Some(party) = available(cx) else { return Ok(None) };
-    let Ok((options, state)) = party.webauthn.start_discoverable_authentication() else { return Ok(None) };
-    let Ok(mut options) = serde_json::to_value(options) else { return Ok(None) };
-    if let Some(account) = known.or(logged_in) {
-        let keys = store::list(&cx.app.db, account).await?;
-        let allowed: Vec<Value> =
-            keys.iter().map(|key| json!({"type": "public-key", "id": key.credential_id})).collect();
-        options["publicKey"]["allowCredentials"] = Value::Array(allowed);
-    }
-    if let Some(options) = options.as_object_mut() {
-        // Whether the browser offers it in the name's field or asks at once is for the page to say.
-        options.remove("mediation");
-    }
+    let keys = match known.or(logged_in) {
+        Some(account) => Some(store::list(&cx.app.db, account).await?),
+        None => None,
+    };
+    let Ok((options, state)) = party.ask(keys.as_deref()) else { return Ok(None) };
     let step = step::mint(cx, &proving(logged_in), &state);
     Ok(step.map(|step| Challenge { options, step }))
 }
@@ -216,6 +184,8 @@ pub async fn ask(cx: &Cx, known: Option<AccountId>, logged_in: Option<AccountId>
 pub struct Answered {
     /// Whose passkey.
     pub account: AccountId,
+    /// Whether its device verified the person.
+    pub verified: bool,
     id: PasskeyId,
     credential: String,
     counter: i64,
@@ -223,6 +193,11 @@ pub struct Answered {
 }
 
 impl Answered {
+    /// How it proves, in a session's `amr`.
+    pub fn method(&self) -> &'static str {
+        method(self.verified)
+    }
+
     /// Uses the challenge up and notes the counter. `false` when the challenge was answered before, the counter was
     /// overtaken, or the passkey is gone.
     pub async fn spend(&self, tx: &mut Tx, now: Time) -> Result<bool, Error> {
@@ -250,7 +225,12 @@ pub async fn judge(
     logged_in: Option<AccountId>,
 ) -> Result<Option<Answered>, Error> {
     let Some(party) = available(cx) else { return Ok(None) };
-    let Some(step) = step::open::<DiscoverableAuthentication>(cx, &proving(logged_in), step) else { return Ok(None) };
+    let Some(step) = step::open::<party::Asking>(cx, &proving(logged_in), step) else { return Ok(None) };
+    // Somebody who is known by nothing but this passkey must be verified by it, also under a question that was made for
+    // somebody whose password was right.
+    if known.or(logged_in).is_none() && !matches!(step.body, party::Asking::Verified(_)) {
+        return Ok(None);
+    }
     // Not in a frame of another site: neither said so by the flag, nor by naming the site.
     let framed = serde_json::from_slice::<ClientData>(answer.response.client_data_json.as_ref())
         .map_or(true, |data| data.cross_origin || data.top_origin.is_some());
@@ -264,13 +244,19 @@ pub async fn judge(
     };
     let theirs = known.or(logged_in).is_none_or(|known| known == passkey.account);
     let Some(mut credential) = passkey.credential().filter(|_| named && theirs && !framed) else { return Ok(None) };
-    let verified = party.webauthn.finish_discoverable_authentication_v2(answer, step.body, &credential);
-    match verified {
+    match party.judge(answer, step.body, &credential) {
         Ok(result) => {
             credential.update_credential(&result);
             let Ok(text) = serde_json::to_string(&credential) else { return Ok(None) };
             let counter = i64::from(result.counter());
-            Ok(Some(Answered { account: passkey.account, id: passkey.id, credential: text, counter, mark: step.mark }))
+            Ok(Some(Answered {
+                account: passkey.account,
+                verified: result.user_verified(),
+                id: passkey.id,
+                credential: text,
+                counter,
+                mark: step.mark,
+            }))
         }
         Err(WebauthnError::CredentialPossibleCompromise) => {
             let entry =
@@ -303,7 +289,23 @@ pub async fn remove(cx: &Cx, account: AccountId, id: PasskeyId, proof: &Proof) -
     .await
 }
 
-/// How many passkeys were made under another name than this server's, and one such name: they are of no use now.
-pub async fn stranded(db: &Db, party: Option<&RelyingParty>) -> Result<Option<(String, i64)>, Error> {
-    store::of_others(db, party.map_or("", RelyingParty::id)).await
+/// The names of the server under which passkeys were made, and how many under each.
+pub async fn by_party(db: &Db) -> Result<Vec<(String, i64)>, Error> {
+    store::by_party(db).await
+}
+
+/// What to say when the server is, or is about to be, known by another name than passkeys were made for: they are of no
+/// use then. `party` is the name that it has, or will have.
+pub fn stranded(made: &[(String, i64)], party: Option<&RelyingParty>) -> Option<String> {
+    let own = party.map_or("", RelyingParty::id);
+    let others = made.iter().filter(|(name, count)| name != own && *count > 0);
+    let lost: Vec<String> = others.map(|(name, count)| format!("{count} made for {name}")).collect();
+    let under = if own.is_empty() { "an address that browsers give no passkeys for" } else { own };
+    (!lost.is_empty()).then(|| {
+        format!(
+            "passkeys are bound to the name in server.public_url, and these are of no use under {under}: {}. Keep the name, \
+             or have their owners set up another factor before it changes",
+            lost.join(", ")
+        )
+    })
 }

@@ -1,6 +1,6 @@
 //! `/admin`: accounts, groups, invites, and the audit log.
 
-use super::{Choice, Notice, PasswordRule, Problems, SessionLine, Shell, When};
+use super::{Choice, Notice, PasswordRule, Problems, SessionLine, Shell, TotpSetup, When};
 use askama::Template;
 
 /// `/admin/accounts` (GET `q`). Posts a new account to the same address:
@@ -60,7 +60,8 @@ pub struct NewAccountForm {
 
 /// `/admin/accounts/{id}`. Posts:
 /// the same address (`role`, `disabled`, `groups` repeated, `buckets` repeated),
-/// `…/factors/demand` (`required`), `…/factors/remove`, `…/recovery-link`,
+/// `…/factors/demand` (`required`), `…/factors/remove`, `…/factors/totp`, `…/factors/totp/confirm` (`passcode`),
+/// `…/recovery-link`,
 /// `…/end-sessions`, `…/sessions/{session}/end`, `…/reset-link`, `…/forgive`, `…/delete` (`confirm` = the username).
 #[derive(Template)]
 #[template(path = "admin_account.html")]
@@ -86,14 +87,29 @@ pub struct AccountEditPage {
     pub reset_link: Option<NewLink>,
     /// Since when an authenticator app is asked for.
     pub totp: Option<When>,
+    /// How many passkeys it has.
+    pub passkeys: u32,
     /// Recovery codes that are left.
     pub codes_left: u32,
     /// A second factor is demanded of this account itself.
     pub factor_required: bool,
+    /// A secret made just now for the owner's authenticator app: shown on this page only.
+    pub setup: Option<TotpSetup>,
+    /// A secret waits for its first code.
+    pub waiting: bool,
+    /// Recovery codes made just now: shown on this page only.
+    pub codes: Vec<String>,
     /// A recovery link made just now: shown on this page only.
     pub recovery_link: Option<NewLink>,
     /// The admin's own account: a warning stands beside what would lock them out.
     pub own: bool,
+}
+
+impl AccountEditPage {
+    /// Whether the account is asked for a second factor.
+    fn has_factor(&self) -> bool {
+        self.totp.is_some() || self.passkeys > 0
+    }
 }
 
 /// Wrong passwords that were tried at an account.
@@ -131,7 +147,8 @@ pub struct GroupLine {
 }
 
 /// `/admin/groups/{id}`. Posts: the same address (`name`, `buckets` repeated),
-/// `…/members` (`username`), `…/members/{account}/remove`, `…/delete` (`confirm` = the name).
+/// `…/members` (`username`), `…/members/{account}/remove`, `…/factors/demand` (`required`), `…/delete` (`confirm` = the
+/// name).
 #[derive(Template)]
 #[template(path = "admin_group.html")]
 pub struct GroupPage {
@@ -144,6 +161,8 @@ pub struct GroupPage {
     pub name: String,
     pub buckets: Vec<Choice>,
     pub members: Vec<Member>,
+    /// A second factor is demanded of everybody in it.
+    pub factor_required: bool,
     /// About `name`, `username`, `confirm`.
     pub problems: Problems,
 }

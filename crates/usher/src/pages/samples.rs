@@ -474,8 +474,12 @@ fn admin() -> Vec<Sample> {
             expires: when("in an hour"),
         }),
         totp: own.then(|| when("3 days ago")),
+        passkeys: if own { 2 } else { 0 },
         codes_left: 7,
         factor_required: own,
+        setup: own.then(security::setup),
+        waiting: own,
+        codes: if own { security::codes() } else { Vec::new() },
         recovery_link: own.then(|| NewLink {
             url: "http://localhost:8080/recover/usf_abcdefghijklmnopqrstuvwxyz".to_owned(),
             expires: when("in an hour"),
@@ -504,6 +508,7 @@ fn admin() -> Vec<Sample> {
         name: "Family".to_owned(),
         buckets: buckets(),
         members,
+        factor_required: true,
         problems: Problems::one("username", "There is no such account."),
     };
     let member = |name: &str| Member { id: "0193-m".to_owned(), username: name.to_owned() };

@@ -243,8 +243,8 @@ pub fn proven_also(amr: &str, method: &str) -> String {
         methods.push(method);
     }
     // The password is one factor, what is at hand another; that a device was linked is none. A passkey (`pop`, proof of
-    // possession) verifies its person besides.
-    let beside = ["otp", "recovery"].into_iter().any(|other| methods.contains(&other));
+    // possession) verifies its person besides, unless it cannot (`hwk`, a key in hardware).
+    let beside = ["otp", "recovery", "hwk"].into_iter().any(|other| methods.contains(&other));
     let several = method == "pop" || amr.split(' ').any(|word| word == "mfa") || methods.contains(&"pwd") && beside;
     if several {
         methods.push("mfa");

@@ -414,6 +414,26 @@ async fn of_50_who_show_one_passcode_at_once_one_gets_in() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_50_who_use_one_recovery_link_at_once_one_gets_in() {
+    let app = crowded(100).await;
+    let id = app.account("alice", Role::User).await;
+    let owner = app.logged_in("alice").await;
+    enrol(&app, &owner).await;
+    let made = usher::admin::factors::make_recovery_link(&app.cx(), id).await.unwrap();
+    let body = json!({"username": "alice", "password": PASSWORD, "passcode": made.path.rsplit('/').next().unwrap()});
+    let inside = together::at_once(FIFTY, |_| {
+        let (program, body) = (app.anonymous(), body.clone());
+        async move {
+            let answer = program.post("/api/v1/login", body).await;
+            // With the link went the factor: whoever comes after it logs in by the password alone, into setting one up.
+            answer.status == StatusCode::OK && answer.json()["session"]["amr"] == json!(["pwd", "recovery", "mfa"])
+        }
+    })
+    .await;
+    assert_eq!(inside.into_iter().filter(|inside| *inside).count(), 1);
+}
+
 async fn account_of(app: &TestApp, name: &str) -> AccountId {
     accounts::find_by_key(&app.app.db, name).await.unwrap().unwrap().id
 }

@@ -10,6 +10,7 @@ pub mod users;
 use super::AdminError;
 use crate::accounts::{self, Buckets};
 use crate::cx::Cx;
+pub use crate::http::answers::Unread;
 use crate::http::failure::{Failure, Problem};
 use crate::id::GroupId;
 use crate::login::LoginError;
@@ -35,23 +36,6 @@ pub enum Closed {
     Unavailable(Problem),
 }
 
-/// What every route with a JSON body may refuse.
-#[derive(utoipa::IntoResponses)]
-pub enum Unread {
-    /// The body is not JSON
-    #[response(status = 400, content_type = "application/problem+json")]
-    NotJson(Problem),
-    /// The body is too large
-    #[response(status = 413, content_type = "application/problem+json")]
-    TooLarge(Problem),
-    /// The body is not sent as JSON
-    #[response(status = 415, content_type = "application/problem+json")]
-    NotSentAsJson(Problem),
-    /// A field is missing, unknown, or has a value that cannot be taken
-    #[response(status = 422, content_type = "application/problem+json")]
-    Invalid(Problem),
-}
-
 impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Failure {
         let conflict = |code, public: &str| Failure::new(StatusCode::CONFLICT, code, public);
@@ -74,6 +58,7 @@ impl From<AdminError> for Failure {
             ),
             AdminError::Disabled => conflict("disabled", "This account is disabled. Enable it first."),
             AdminError::NoFactor => conflict("no_factor", "This account has no second factor."),
+            AdminError::Factor(error) => error.into(),
             AdminError::SignupOff => conflict(
                 "signup_off",
                 "Sign-up is switched off, so an invitation could not be used. Set `accounts.signup` to `invite`.",

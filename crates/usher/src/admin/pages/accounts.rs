@@ -14,7 +14,7 @@ use crate::login::links::MadeLink;
 use crate::login::{again, throttle};
 use crate::pages::{
     AccountEditPage, AccountLine, AccountsPage, Choice, Guesses, Nav, NewAccountForm, Notice, Problem, Problems,
-    SessionLine, href,
+    SessionLine, TotpSetup, href,
 };
 use crate::sessions;
 use axum::extract::Path;
@@ -160,6 +160,8 @@ pub(super) struct Beside {
     pub(super) problems: Problems,
     pub(super) reset_link: Option<MadeLink>,
     pub(super) recovery_link: Option<MadeLink>,
+    pub(super) setup: Option<TotpSetup>,
+    pub(super) codes: Vec<String>,
 }
 
 /// The page of one account.
@@ -208,7 +210,11 @@ pub(super) async fn edit_page(cx: &Cx, status: StatusCode, id: AccountId, beside
         guesses: guesses(cx, &account.username).await?,
         reset_link: beside.reset_link.as_ref().map(|made| link(cx, made)),
         recovery_link: beside.recovery_link.as_ref().map(|made| link(cx, made)),
+        setup: beside.setup,
+        waiting: crate::login::factors::waits(cx, id).await?,
+        codes: beside.codes,
         totp: factors.totp.map(|secret| when(secret.since, cx.now)),
+        passkeys: factors.passkeys,
         codes_left: factors.recovery.left,
         factor_required: factors.demanded_at.is_some(),
         own: caller(cx)?.account() == id,

@@ -90,6 +90,7 @@ async fn edit_page(
         name: typed.unwrap_or(&group.name).to_owned(),
         buckets: bucket_choices(cx, &rules::buckets_of(&cx.app.db, &group).await?),
         members: members.into_iter().map(|(id, username)| Member { id: id.to_string(), username }).collect(),
+        factor_required: accounts::factor_demanded(&cx.app.db, &id.to_string()).await?.is_some(),
         title: group.name,
         problems,
     };
@@ -145,6 +146,18 @@ pub async fn remove_member(
     let account: AccountId = account.parse().map_err(|_| Failure::not_found())?;
     admin::groups::remove_member(&cx, id, account).await?;
     Ok(onward(&format!("/admin/groups/{id}?done=removed")))
+}
+
+/// Demands a second factor of everybody in the group, or no more.
+pub async fn demand_factor(AdminPage(cx): AdminPage, Id(id): Id<GroupId>, form: Pairs) -> Result<Response, Failure> {
+    match Asked::or_page(cx, &form, &format!("/admin/groups/{id}/factors/demand")).await? {
+        Ok(asked) => {
+            let done = admin::factors::demand_of_group(&asked.cx, id, form.first("required") == "yes").await;
+            let done = done.map(|()| onward(&format!("/admin/groups/{id}?done=saved"))).map_err(Failure::from);
+            asked.answer(&form, done)
+        }
+        Err(page) => Ok(page),
+    }
 }
 
 /// Removes the group, when its name was typed to confirm.

@@ -5,6 +5,7 @@ use super::users::short;
 use super::{CommandError, Output};
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
+use crate::login::passkeys;
 use crate::tokens::{self, KeyState, live::KeysError};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -69,8 +70,9 @@ pub async fn backup(cx: &Cx, to: &Path) -> Result<Output, CommandError> {
 }
 
 /// How the installation is, for `doctor` and for whoever asks.
-pub fn status(cx: &Cx) -> Result<Output, CommandError> {
+pub async fn status(cx: &Cx) -> Result<Output, CommandError> {
     let app = &cx.app;
+    let passkeys = passkeys::by_party(&app.db).await?;
     let stats = app.db.stats();
     let value = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -80,6 +82,7 @@ pub fn status(cx: &Cx) -> Result<Output, CommandError> {
         "broken": stats.broken,
         "sessions_in_memory": app.sessions.len(),
         "transfers": app.media.transfers.count(),
+        "passkeys": passkeys,
     });
     Ok(Output { text: value.to_string(), value })
 }

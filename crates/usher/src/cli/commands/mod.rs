@@ -358,6 +358,6 @@ pub async fn run(app: &Arc<App>, command: Command) -> Result<Output, CommandErro
         Command::KeyList {} => keeping::keys(&cx),
         Command::KeyRotate { now } => keeping::rotate(&cx, now).await,
         Command::Backup { to } => keeping::backup(&cx, &to).await,
-        Command::Status {} => keeping::status(&cx),
+        Command::Status {} => keeping::status(&cx).await,
     }
 }

@@ -6,18 +6,16 @@ use crate::gate;
 use crate::http::cookies;
 use crate::http::extract::{FactorPage, Form, Id, Query, caller};
 use crate::http::failure::Failure;
-use crate::http::page::{onward, safe_return, shell, show, when, with_cookies};
+use crate::http::page::{onward, safe_return, shell, show, totp_setup, when, with_cookies};
 use crate::id::{NoticeId, PasskeyId};
+use crate::login::LoginError;
 use crate::login::again::{self, AgainError, Given};
-use crate::login::factors::{self, Confirmed, FactorError, Waiting};
+use crate::login::factors::{self, Confirmed, FactorError};
 use crate::login::notices::{self, News, What};
 use crate::login::passcode::RecoveryCode;
 use crate::login::passkeys::{self, Passkey};
 use crate::login::totp::Shape;
-use crate::login::{LoginError, qr};
-use crate::pages::{
-    CodesPage, Nav, NewsLine, NewsPage, Notice, PasskeyLine, Picture, Problems, SecurityPage, TotpSetup,
-};
+use crate::pages::{CodesPage, Nav, NewsLine, NewsPage, Notice, PasskeyLine, Problems, SecurityPage};
 use crate::sessions::Proof;
 use axum::response::Response;
 use http::StatusCode;
@@ -99,18 +97,10 @@ pub async fn begin_totp(FactorPage(cx): FactorPage) -> Result<Response, Failure>
         factors::begin_totp(&cx, account, &name, Shape::default(), Some(&proof)).await
     };
     match begun.await {
-        Ok(waiting) => Ok(show(StatusCode::OK, &SecurityPage { setup: Some(setup(&waiting)), ..gather(&cx).await? })),
+        Ok(waiting) => {
+            Ok(show(StatusCode::OK, &SecurityPage { setup: Some(totp_setup(&waiting)), ..gather(&cx).await? }))
+        }
         Err(error) => not_shown(error),
-    }
-}
-
-fn setup(waiting: &Waiting) -> TotpSetup {
-    let url = waiting.told.address();
-    let picture = qr::picture(&url).map(|picture| Picture { side: picture.side, path: picture.path });
-    TotpSetup {
-        secret: waiting.told.secret_text().to_string(),
-        picture: picture.unwrap_or(Picture { side: 1, path: String::new() }),
-        url: url.to_string(),
     }
 }
 

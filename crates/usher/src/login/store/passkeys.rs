@@ -11,7 +11,7 @@ statements! {
     BY_CREDENTIAL: Point = "SELECT id, account_id, credential_id, credential, counter, rp_id, name, made_at, last_used_at FROM passkeys \
         WHERE credential_id = $1";
     COUNT: Point = "SELECT CAST(count(*) AS BIGINT) FROM passkeys WHERE account_id = $1";
-    OF_OTHERS: Scan = "SELECT rp_id, CAST(count(*) AS BIGINT) FROM passkeys WHERE rp_id <> $1 GROUP BY rp_id ORDER BY rp_id LIMIT 1";
+    BY_PARTY: Scan = "SELECT rp_id, CAST(count(*) AS BIGINT) FROM passkeys GROUP BY rp_id ORDER BY rp_id LIMIT 100";
     // A credential that somebody has is registered for nobody else.
     INSERT: Write = "INSERT INTO passkeys (id, account_id, credential_id, credential, counter, rp_id, name, made_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
@@ -47,9 +47,9 @@ pub(in crate::login) async fn by_credential(db: &Db, credential_id: &str) -> Res
     db.one(&BY_CREDENTIAL, args![credential_id]).await?.as_ref().map(passkey).transpose()
 }
 
-/// A name other than `own` under which passkeys were made, and how many.
-pub(in crate::login) async fn of_others(db: &Db, own: &str) -> Result<Option<(String, i64)>, Error> {
-    db.all(&OF_OTHERS, args![own]).await?.first().map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
+/// The names of the server under which passkeys were made, and how many under each.
+pub(in crate::login) async fn by_party(db: &Db) -> Result<Vec<(String, i64)>, Error> {
+    db.all(&BY_PARTY, args![]).await?.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
 
 /// How many the account has, as it stands in this transaction.

@@ -2,6 +2,20 @@
 
 use super::*;
 
+/// A secret for an authenticator app.
+pub(super) fn setup() -> TotpSetup {
+    TotpSetup {
+        secret: "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP".to_owned(),
+        url: "otpauth://totp/Usher:a?secret=JBSWY3DPEHPK3PXP".to_owned(),
+        picture: Picture { side: 41, path: "M4 4h7v1h-7z".to_owned() },
+    }
+}
+
+/// Recovery codes.
+pub(super) fn codes() -> Vec<String> {
+    vec!["0000-0000-0000-0000-0000-0000".to_owned(); 10]
+}
+
 pub(super) fn all() -> Vec<Sample> {
     let page = || SecurityPage {
         shell: shell(Nav::Account, Some((HOSTILE, false))),
@@ -18,16 +32,11 @@ pub(super) fn all() -> Vec<Sample> {
         codes_left: 0,
         problems: Problems::default(),
     };
-    let setup = TotpSetup {
-        secret: "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP".to_owned(),
-        url: "otpauth://totp/Usher:a?secret=JBSWY3DPEHPK3PXP".to_owned(),
-        picture: Picture { side: 41, path: "M4 4h7v1h-7z".to_owned() },
-    };
     let on = || SecurityPage { totp: Some(when("3 days ago")), codes_left: 9, ..page() };
     let codes = |first| CodesPage {
         shell: shell(Nav::Account, Some(("alice", false))),
         username: HOSTILE.to_owned(),
-        codes: vec!["0000-0000-0000-0000-0000-0000".to_owned(); 10],
+        codes: self::codes(),
         first,
     };
     let line = |text: &str| NewsLine { text: text.to_owned(), when: when("just now"), address: "192.0.2.7".to_owned() };
@@ -50,7 +59,7 @@ pub(super) fn all() -> Vec<Sample> {
             },
         ),
         sample("security_must", &SecurityPage { must_enrol: true, demanded: true, ..page() }),
-        sample("security_setup", &SecurityPage { setup: Some(setup), waiting: true, ..page() }),
+        sample("security_setup", &SecurityPage { setup: Some(setup()), waiting: true, ..page() }),
         sample(
             "security_wrong",
             &SecurityPage { waiting: true, problems: Problems::one("passcode", "Try the next one."), ..on() },

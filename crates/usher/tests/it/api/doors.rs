@@ -1,6 +1,7 @@
 //! `/setup`, `/signup`, `/reset`: single-use links through the pages that take them.
 
 use crate::support::app::{Actor, PASSWORD, TestApp};
+use crate::support::authenticator::enrol;
 use http::StatusCode;
 use usher::accounts::{self, Role};
 use usher::config::Signup;
@@ -97,6 +98,27 @@ async fn a_reset_ends_every_session_and_logs_nobody_in() {
     let again = app.browser();
     again.get(&path).await;
     assert_eq!(again.form("/reset", &[("password", PASSWORD), ("password2", PASSWORD)]).await.status, StatusCode::GONE);
+}
+
+#[tokio::test]
+async fn a_reset_password_skips_no_second_factor() {
+    let app = TestApp::new().await;
+    let id = app.account("alice", Role::User).await;
+    let owner = app.logged_in("alice").await;
+    let (authenticator, codes) = enrol(&app, &owner).await;
+    let (browser, _) = open(&app, Kind::Reset, Some(id)).await;
+    let done = browser.form("/reset", &[("password", NEW), ("password2", NEW)]).await;
+    assert_eq!(done.header("location"), "/login?done=reset");
+    let fields = [("username", "alice"), ("password", NEW)];
+    assert_eq!(browser.form("/login", &fields).await.header("location"), "/login/code");
+    assert!(browser.cookie("usher").is_none());
+    let code = authenticator.code_in(&app, 0);
+    assert_eq!(browser.form("/login/code", &[("passcode", &code)]).await.status, StatusCode::SEE_OTHER);
+    assert!(browser.cookie("usher").is_some());
+    // Recovery codes stand in for the factor as before, and the link for none.
+    let other = app.browser();
+    other.form("/login", &fields).await;
+    assert_eq!(other.form("/login/code", &[("passcode", &codes[0])]).await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]

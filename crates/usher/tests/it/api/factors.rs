@@ -386,10 +386,10 @@ async fn an_admin_sees_demands_and_takes_away_factors_and_the_owner_hears_of_it(
     assert_eq!(admin.get(&format!("/api/v1/users/{id}/factors")).await.json()["demanded"], true);
 }
 
-/// What stands in the field of this name.
-fn field<'t>(page: &'t str, id: &str) -> &'t str {
-    let from = page.find(&format!("id=\"{id}\"")).unwrap();
-    page[from..].split("value=\"").nth(1).unwrap().split('"').next().unwrap()
+/// What stands in the text area of this name.
+fn area<'t>(page: &'t str, id: &str) -> &'t str {
+    let from = page.find(&format!("<textarea id=\"{id}\"")).unwrap();
+    page[from..].split('>').nth(1).unwrap().split('<').next().unwrap()
 }
 
 #[tokio::test]
@@ -411,7 +411,7 @@ async fn the_page_leads_through_setting_up_without_scripts_and_asks_again_when_i
     let begun = owner.form("/account/security/totp", &[]).await;
     let page = begun.text();
     assert!(page.contains("class=\"qr\"") && page.contains("id=\"confirm-form\""));
-    let secret = field(&page, "secret").replace(' ', "");
+    let secret = area(&page, "secret").replace(' ', "");
     assert!(!owner.get("/account/security").await.text().contains(&secret[..8]), "told once");
     let authenticator = Authenticator::read(&format!("otpauth://totp/x?secret={secret}&algorithm=SHA1&digits=6"));
     let wrong = owner.form("/account/security/totp/confirm", &[("passcode", "000000")]).await;
@@ -430,4 +430,99 @@ async fn the_page_leads_through_setting_up_without_scripts_and_asks_again_when_i
     assert_eq!(again.header("location"), "/account/security");
     let off = owner.form("/account/security/totp/remove", &[]).await;
     assert_eq!(off.header("location"), "/account/security?done=removed");
+}
+
+#[tokio::test]
+async fn an_admin_whose_login_is_old_weakens_nobody_s_login_without_a_fresh_proof() {
+    let app = TestApp::new().await;
+    let admin = app.admin("root").await;
+    let id = app.account("alice", Role::User).await;
+    let owner = app.logged_in("alice").await;
+    enrol(&app, &owner).await;
+    let path = format!("/api/v1/users/{id}");
+    let group = admin.post("/api/v1/groups", json!({"name": "Staff"})).await.json();
+    let group = format!("/api/v1/groups/{}/factors", group["id"].as_str().unwrap());
+    app.advance(Duration::from_secs(301));
+    // To demand more is done in a hurry, and can be undone.
+    for demand in [format!("{path}/factors"), group.clone()] {
+        assert_eq!(admin.json(Method::PUT, &demand, json!({"required": true})).await.status, StatusCode::NO_CONTENT);
+    }
+    let weaker = [
+        (Method::PUT, group, json!({"required": false})),
+        (Method::PUT, format!("{path}/factors"), json!({"required": false})),
+        (Method::POST, format!("{path}/recovery-link"), json!({})),
+        (Method::DELETE, format!("{path}/factors"), json!({})),
+    ];
+    for (method, path, body) in &weaker {
+        let refused = admin.json(method.clone(), path, body.clone()).await;
+        assert_eq!(refused.code(), "reauthentication_required", "{method} {path}");
+    }
+    // The pages ask in place and go on with the same act.
+    for (act, fields) in [("recovery-link", vec![]), ("factors/demand", vec![]), ("factors/remove", vec![])] {
+        let address = format!("/admin/accounts/{id}/{act}");
+        let asked = admin.form(&address, &fields).await;
+        assert_eq!(asked.status, StatusCode::FORBIDDEN, "{act}");
+        assert!(asked.text().contains("id=\"confirm-form\"") && asked.text().contains(&address), "{act}");
+    }
+    let done = admin.form(&format!("/admin/accounts/{id}/recovery-link"), &[("own_password", PASSWORD)]).await;
+    assert!(done.text().contains("/recover/usf_"), "{}", done.text());
+    for (method, path, body) in &weaker {
+        let done = admin.json(method.clone(), path, body.clone()).await;
+        assert!(done.status.is_success(), "{method} {path}: {}", done.text());
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_a_group_demands_a_factor_of_everybody_in_it() {
+    let app = TestApp::new().await;
+    let admin = app.admin("root").await;
+    let id = app.account("alice", Role::User).await;
+    let owner = app.logged_in("alice").await;
+    let group = admin.post("/api/v1/groups", json!({"name": "Staff"})).await.json();
+    let group = group["id"].as_str().unwrap();
+    admin.json(Method::PUT, &format!("/api/v1/groups/{group}/members/{id}"), json!({})).await;
+    let page = format!("/admin/groups/{group}");
+    let checked = "value=\"yes\" checked";
+    assert!(!admin.get(&page).await.text().contains(checked));
+    let saved = admin.form(&format!("{page}/factors/demand"), &[("required", "yes")]).await;
+    assert_eq!(saved.header("location"), format!("{page}?done=saved"));
+    assert!(admin.get(&page).await.text().contains(checked));
+    assert_eq!(owner.get("/library").await.header("location"), "/account/security", "felt at once");
+    // An unticked box sends nothing.
+    assert_eq!(admin.form(&format!("{page}/factors/demand"), &[]).await.status, StatusCode::SEE_OTHER);
+    assert!(!admin.get(&page).await.text().contains(checked));
+    assert_eq!(owner.get("/library").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_admin_sets_an_app_up_beside_its_owner_who_hears_of_it() {
+    let app = TestApp::new().await;
+    let admin = app.admin("root").await;
+    let id = app.account("alice", Role::User).await;
+    let owner = app.logged_in("alice").await;
+    let page = format!("/admin/accounts/{id}");
+    let begun = admin.form(&format!("{page}/factors/totp"), &[]).await.text();
+    let secret = area(&begun, "secret").replace(' ', "");
+    assert!(begun.contains("class=\"qr\"") && begun.contains("id=\"confirm-form\""));
+    assert!(!admin.get(&page).await.text().contains(&secret[..8]), "told once");
+    assert_eq!(app.tokens("alice").await["session"]["amr"], json!(["pwd"]), "not before its first good code");
+    let confirm = format!("{page}/factors/totp/confirm");
+    let wrong = admin.form(&confirm, &[("passcode", "000000")]).await;
+    assert!(wrong.status == StatusCode::UNPROCESSABLE_ENTITY && wrong.text().contains("passcode-problem"));
+    let authenticator = Authenticator::read(&format!("otpauth://totp/x?secret={secret}&algorithm=SHA1&digits=6"));
+    let code = authenticator.code_in(&app, 0);
+    let codes = admin.form(&confirm, &[("passcode", &code)]).await.text();
+    assert_eq!(codes.split("id=\"codes\"").nth(1).unwrap().split("</ol>").next().unwrap().matches("<li>").count(), 10);
+    assert_eq!(owner.get("/library").await.status, StatusCode::OK, "what she was doing goes on");
+    app.advance(Duration::from_secs(30));
+    assert_eq!(login(&app, "alice", "").await.1["code"], "passcode_required");
+    assert_eq!(login(&app, "alice", &authenticator.code_in(&app, 0)).await.0, StatusCode::OK);
+    let news = notices::unseen(&app.cx(), id).await.unwrap();
+    assert_eq!(news.iter().map(|news| (news.what, news.own)).collect::<Vec<_>>(), [(What::TotpAdded, false)]);
+    let filter = usher::audit::Filter { event: Some("factor_added".into()), account: Some(id), ..Default::default() };
+    let events = usher::audit::list(&app.app.db, &filter, 10).await.unwrap();
+    assert!(events.len() == 1 && events[0].actor.is_some_and(|actor| actor != id), "{events:?}");
+    app.advance(Duration::from_secs(301));
+    let late = admin.form(&format!("{page}/factors/totp"), &[]).await;
+    assert!(late.status == StatusCode::FORBIDDEN && late.text().contains("id=\"confirm-form\""));
 }

@@ -1,6 +1,7 @@
 //! Link codes: a device asks, a person looks and decides, and the device becomes a session of its own (RFC 8628).
 
 use crate::support::app::{Actor, Answer, PASSWORD, TestApp};
+use crate::support::authenticator::enrol;
 use crate::support::together::at_once;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -127,6 +128,32 @@ async fn no_get_decides_anything_and_a_stranger_logs_in_first_and_comes_back() {
     assert_eq!(stranger.header("location"), format!("/login?return_to={back}"));
     let fields = [("username", "alice"), ("password", PASSWORD), ("return_to", link.as_str())];
     assert_eq!(app.browser().form("/login", &fields).await.header("location"), link);
+}
+
+#[tokio::test]
+async fn whoever_logs_in_on_the_way_to_the_link_page_is_asked_for_the_passcode_there() {
+    let app = TestApp::new().await;
+    let owner = app.member("alice").await;
+    let (authenticator, _) = enrol(&app, &owner).await;
+    let device = app.anonymous();
+    let asked = ask(&device, "Player").await;
+    let link = format!("/link?code={}", user_code(&asked));
+    let phone = app.browser();
+    let login = phone.get(&link).await.header("location").to_owned();
+    assert!(phone.get(&login).await.text().contains(&format!("name=\"return_to\" value=\"{link}\"")), "{login}");
+    let fields = [("username", "alice"), ("password", PASSWORD), ("return_to", link.as_str())];
+    assert_eq!(phone.form("/login", &fields).await.header("location"), "/login/code");
+    assert!(
+        open(&phone, user_code(&asked)).await.header("location").starts_with("/login"),
+        "half a login decides nothing"
+    );
+    let code = authenticator.code_in(&app, 0);
+    let done = phone.form("/login/code", &[("passcode", &code)]).await;
+    let news = done.header("location");
+    let back = format!("/account/news?return_to=%2Flink%3Fcode%3D{}", user_code(&asked));
+    assert_eq!(news, back, "what is new comes first, then the device");
+    approve(&phone, &asked).await;
+    assert_eq!(told(&device, &asked).await, "ok");
 }
 
 #[tokio::test]

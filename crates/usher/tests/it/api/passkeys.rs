@@ -3,11 +3,15 @@
 use crate::support::app::{Actor, PASSWORD, TestApp};
 use crate::support::authenticator::enrol;
 use crate::support::soft_key::{PRESENT, SoftKey, VERIFIED, asked, log_in, register, registered};
+use crate::support::together::at_once;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::time::Duration;
 use usher::accounts::{Role, Standing};
+use usher::config::PasskeyVerification;
+use usher::id::AccountId;
 use usher::login::notices::{self, What};
+use usher::login::passkeys;
 
 async fn me(browser: &Actor) -> Value {
     browser.get("/api/v1/me").await.json()["username"].clone()
@@ -151,6 +155,22 @@ async fn a_challenge_is_answered_once_within_five_minutes_and_for_what_it_was_ma
     assert_eq!(owner.post("/api/v1/me/passkeys", body.clone()).await.code(), "nothing_waits");
     assert_eq!(mallory.post("/api/v1/me/passkeys", body.clone()).await.status, StatusCode::CREATED);
     assert_eq!(mallory.post("/api/v1/me/passkeys", body).await.code(), "nothing_waits", "once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_fifty_answers_to_one_challenge_at_once_one_logs_in() {
+    let app = TestApp::new().await;
+    let owner = app.member("alice").await;
+    let (mut key, _) = registered(&owner, "Phone").await;
+    let asked = asked(&app.browser(), false).await;
+    let body = json!({"step": asked["step"], "answer": key.answer(&asked["options"])});
+    let statuses = at_once(50, |_| {
+        let (browser, body) = (app.browser(), body.clone());
+        async move { browser.post("/api/v1/login/passkey", body).await.status }
+    })
+    .await;
+    assert_eq!(statuses.iter().filter(|status| **status == StatusCode::OK).count(), 1, "{statuses:?}");
+    assert!(statuses.iter().all(|status| matches!(status.as_u16(), 200 | 401)), "{statuses:?}");
 }
 
 #[tokio::test]
@@ -297,22 +317,78 @@ async fn a_passkey_satisfies_a_demand_and_the_last_factor_stays_while_one_is_dem
 }
 
 #[tokio::test]
+async fn a_key_that_verifies_nobody_is_the_second_step_where_the_owner_takes_such_keys_and_never_alone() {
+    let app = TestApp::with(|config| config.accounts.passkey_verification = PasskeyVerification::Preferred).await;
+    let id = app.account("alice", Role::User).await;
+    let (mut stick, mut phone) = taken_where_preferred(&app, id).await;
+    // Where every key must verify, one that never did is of no use.
+    let app = app.restart_with(|config| config.accounts.passkey_verification = PasskeyVerification::Required).await;
+    let browser = app.browser();
+    browser.form("/login", &[("username", "alice"), ("password", PASSWORD)]).await;
+    assert_eq!(log_in(&browser, &mut stick, true).await.code(), "passkey_invalid");
+    assert_eq!(log_in(&app.browser(), &mut phone, false).await.status, StatusCode::OK);
+}
+
+/// A key that verifies nobody and one that verifies, both `alice`'s, as far as each gets her in.
+async fn taken_where_preferred(app: &TestApp, id: AccountId) -> (SoftKey, SoftKey) {
+    let owner = app.logged_in("alice").await;
+    let asked = owner.post("/api/v1/me/passkeys/options", json!({})).await.json();
+    assert_eq!(asked["options"]["publicKey"]["authenticatorSelection"]["userVerification"], "preferred");
+    let mut stick = SoftKey { flags: PRESENT, ..SoftKey::new() };
+    assert_eq!(register(&owner, &mut stick, "Stick").await.status, StatusCode::CREATED);
+    let mut phone = SoftKey::new();
+    assert_eq!(register(&owner, &mut phone, "Phone").await.status, StatusCode::CREATED);
+    let half = async || {
+        let browser = app.browser();
+        browser.form("/login", &[("username", "alice"), ("password", PASSWORD)]).await;
+        browser
+    };
+    let amr = async |browser: &Actor| {
+        let current = browser.get("/api/v1/me/sessions").await.json();
+        let current =
+            current["sessions"].as_array().unwrap().iter().find(|one| one["current"] == true).unwrap().clone();
+        let live = usher::sessions::list_live(&app.app.db, id).await.unwrap();
+        live.iter().find(|one| one.id.to_string() == current["id"].as_str().unwrap()).unwrap().amr.clone()
+    };
+    assert_eq!(log_in(&app.browser(), &mut stick, false).await.code(), "passkey_invalid", "alone");
+    let browser = half().await;
+    assert_eq!(log_in(&browser, &mut stick, true).await.status, StatusCode::OK);
+    assert_eq!(amr(&browser).await, "pwd hwk mfa");
+    // An answer to the question of somebody's second step is none to the question of whoever is there.
+    let browser = half().await;
+    let second = self::asked(&browser, true).await;
+    let body = json!({"step": second["step"], "answer": stick.answer(&second["options"])});
+    assert_eq!(app.browser().post("/api/v1/login/passkey", body).await.code(), "passkey_invalid");
+    // A device that can verify goes on having to.
+    let mut lazy = phone.clone();
+    lazy.flags = PRESENT;
+    assert_eq!(log_in(&half().await, &mut lazy, true).await.code(), "passkey_invalid");
+    let browser = app.browser();
+    assert_eq!(log_in(&browser, &mut phone, false).await.status, StatusCode::OK);
+    assert_eq!(amr(&browser).await, "pop mfa");
+    (stick, phone)
+}
+
+#[tokio::test]
 async fn passkeys_of_another_name_are_told_of_at_the_start() {
     let app = TestApp::new().await;
     let owner = app.member("alice").await;
     registered(&owner, "Phone").await;
-    let cx = app.cx();
-    assert_eq!(usher::login::passkeys::stranded(&cx.app.db, cx.app.passkeys.as_ref()).await.unwrap(), None);
-    drop((cx, owner));
+    let made = passkeys::by_party(&app.app.db).await.unwrap();
+    assert_eq!(made, [("localhost".to_owned(), 1)]);
+    assert_eq!(passkeys::stranded(&made, app.app.passkeys.as_ref()), None);
+    drop(owner);
     let app =
         app.restart_with(|config| config.server.public_url = Some("https://other.example".parse().unwrap())).await;
-    let found = usher::login::passkeys::stranded(&app.app.db, app.app.passkeys.as_ref()).await.unwrap();
-    assert_eq!(found, Some(("localhost".to_owned(), 1)));
+    let told = passkeys::stranded(&made, app.app.passkeys.as_ref()).unwrap();
+    assert!(told.contains("of no use under other.example: 1 made for localhost"), "{told}");
+    let told = passkeys::stranded(&made, None).unwrap();
+    assert!(told.contains("no passkeys for: 1 made for localhost"), "{told}");
 }
 
 #[tokio::test]
 async fn an_address_of_numbers_has_no_passkeys_and_its_pages_offer_none() {
     let app = TestApp::with(|config| config.server.public_url = Some("http://127.0.0.1:8080".parse().unwrap())).await;
     assert!(app.app.passkeys.is_none());
-    assert_eq!(usher::login::passkeys::stranded(&app.app.db, None).await.unwrap(), None);
+    assert_eq!(passkeys::stranded(&[], None), None);
 }

@@ -4,6 +4,7 @@ use crate::support::app::{Actor, PASSWORD, TestApp};
 use crate::support::together::at_once;
 use http::StatusCode;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use usher::accounts::Role;
 use usher::id::AccountId;
@@ -63,6 +64,33 @@ async fn a_television_shows_a_code_waits_and_opens_the_library() {
     // Step by step through everything that ends it.
     assert!(alice.post("/api/v1/me/sessions/end-others", json!({})).await.status.is_success());
     assert_eq!(tv.get("/library").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_television_left_alone_gets_a_code_whenever_the_old_one_ends_for_a_day() {
+    let app = TestApp::new().await;
+    let alice = app.member("alice").await;
+    let tv = app.browser().at_address("198.51.100.20");
+    let mut seen = BTreeSet::new();
+    let mut code = show_code(&tv).await;
+    // Every code is asked after until it ends, as the page's script does, some of the time.
+    for _ in 0..144 {
+        assert!(seen.insert(code["user_code"].to_string()), "the same code twice");
+        for _ in 0..3 {
+            app.advance(Duration::from_secs(190));
+            assert_eq!(poll(&tv, &code).await, "pending");
+        }
+        app.advance(Duration::from_secs(31));
+        assert_eq!(poll(&tv, &code).await, "expired");
+        usher::devices::sweep(&app.cx(), 100).await.unwrap();
+        code = show_code(&tv).await;
+    }
+    // Somebody comes in the end. The session of before has waited as long.
+    let typed = code["user_code"].as_str().unwrap();
+    assert_eq!(alice.form("/link", &[("code", typed)]).await.status, StatusCode::OK);
+    assert_eq!(alice.form("/link/approve", &[("code", typed)]).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(poll(&tv, &code).await, "linked");
+    assert_eq!(name(&tv).await, "alice");
 }
 
 #[tokio::test]

@@ -140,6 +140,9 @@ fn a_device_is_let_in_from_a_terminal_beside_a_running_server() {
 fn an_authenticator_app_is_set_up_and_stood_in_for_from_a_terminal() {
     let home = Home::new();
     home.add_user("alice", &["--admin"]);
+    let shown = home.run(&["user", "totp", "alice"]).good();
+    let picture = shown.lines().filter(|line| line.chars().filter(|c| "█▀▄ ".contains(*c)).count() > 30).count();
+    assert!(picture > 15, "a picture to read from the terminal: {shown}");
     let begun = home.run(&["--json", "user", "totp", "alice"]).json();
     let authenticator = Authenticator::read(begun["otpauth_url"].as_str().unwrap());
     let code = || authenticator.code(usher::time::Clock::System.now());

@@ -155,6 +155,27 @@ fn the_doctor_names_what_is_wrong_and_changes_nothing() {
 }
 
 #[test]
+fn the_doctor_warns_before_another_name_strands_passkeys() {
+    let home = Home::new();
+    home.add_user("alice", &[]);
+    let db = rusqlite::Connection::open(home.data().join("usher.db")).unwrap();
+    let row = "INSERT INTO passkeys (id, account_id, credential_id, credential, counter, rp_id, name, made_at) \
+        SELECT '019b0000-0000-7000-8000-00000000000a', id, 'AAAA', '{}', 0, 'localhost', 'Phone', 0 FROM accounts";
+    assert_eq!(db.execute(row, []).unwrap(), 1);
+    drop(db);
+    let server = home.serve();
+    let found = home.run(&["doctor"]);
+    assert!(!found.out.contains("passkeys"), "{found:?}");
+    let found = home.usher(&["doctor"]).env("USHER_PUBLIC_URL", "https://cinema.example").output().unwrap();
+    let found = String::from_utf8(found.stdout).unwrap();
+    assert!(
+        found.contains("PROBLEM  passkeys:") && found.contains("under cinema.example: 1 made for localhost"),
+        "{found}"
+    );
+    server.stop();
+}
+
+#[test]
 fn hashes_below_the_standard_are_remarked_on_and_those_below_the_floor_are_refused() {
     let home = Home::new();
     // The tests' own cost is the least that is taken.

@@ -1,7 +1,7 @@
 //! Second factors in a real browser: a passkey from its registration to its end, by a virtual authenticator, and an
 //! authenticator app by the keyboard alone.
 
-use super::person::{arrive, fill, key, look_everywhere, press, tab_to, text, typed, until, value};
+use super::person::{arrive, fill, key, look, look_everywhere, press, tab_to, text, typed, until, value};
 use crate::support::authenticator::Authenticator;
 use crate::support::browser::Browser;
 use crate::support::program::{Home, PASSWORD};
@@ -20,6 +20,24 @@ async fn type_in(browser: &Browser, fields: &[(&str, &str)]) {
         typed(browser, text).await;
     }
     key(browser, Key::Enter).await;
+}
+
+/// What a printer is given: the codes, whose they are and for what, and nothing to press.
+async fn on_paper(browser: &Browser, code: &str) {
+    let shown = "[...document.querySelectorAll('main p, main li, nav, button, a')].filter((one) => one.checkVisibility())\
+        .map((one) => one.textContent.trim())";
+    let seen =
+        async |text: &str| value(browser, &format!("{shown}.some((one) => one.includes({}))", json!(text))).await;
+    assert_eq!(seen(", account alice").await, false, "on a screen the page itself says whose it is");
+    assert_eq!(value(browser, "!document.getElementById('print').hidden").await, true);
+    browser.devtools("Emulation.setEmulatedMedia", json!({"media": "print"})).await;
+    for (text, there) in
+        [(", account alice", true), (code, true), ("Print", false), ("Log out", false), ("I have kept", false)]
+    {
+        assert_eq!(seen(text).await, there, "{text}");
+    }
+    look(browser, "recovery-codes-on-paper").await;
+    browser.devtools("Emulation.setEmulatedMedia", json!({"media": ""})).await;
 }
 
 async fn log_out(browser: &Browser) {
@@ -59,6 +77,7 @@ async fn a_passkey_from_its_registration_to_its_end() {
     until(&browser, "document.querySelectorAll('#codes li').length === 10").await;
     let code = text(&browser, "document.querySelector('#codes li').textContent").await;
     look_everywhere(&browser, "recovery-codes").await;
+    on_paper(&browser, &code).await;
     press(&browser, "#done").await;
     until(&browser, "document.querySelector('#passkeys h3')?.textContent === 'Laptop'").await;
     look_everywhere(&browser, "security").await;

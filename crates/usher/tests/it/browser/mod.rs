@@ -1,6 +1,7 @@
 //! Pages in a real Chromium. The harness itself comes first: a test is worth what it stands on.
 
 mod admin;
+mod everybody;
 mod factors;
 mod harness;
 mod journey;

@@ -15,15 +15,12 @@ use tokio::time::{sleep, timeout};
 /// Where pictures are kept, when somebody wants to look at them: set it when the tests are built.
 const PICTURES: Option<&str> = option_env!("USHER_SCREENSHOTS");
 
-/// Where axe-core's `axe.min.js` lies (npm), when somebody wants every page judged that is looked at everywhere: set it
-/// when the tests are built.
-const AXE: Option<&str> = option_env!("USHER_AXE");
+/// The judge of pages: axe-core 4.14.1 as it is published on npm, under the MPL-2.0.
+const AXE: &str = include_str!("axe.min.js");
 
-/// Lets axe judge the page, where it is at hand: nothing serious may be found.
+/// Lets axe judge the page: nothing serious may be found.
 async fn judge(browser: &Browser, name: &str) {
-    let Some(path) = AXE else { return };
-    let source = std::fs::read_to_string(path).unwrap();
-    browser.page.execute(&source, Vec::new()).await.unwrap();
+    browser.page.execute(AXE, Vec::new()).await.unwrap();
     let run = "const [done] = arguments; axe.run(document, { resultTypes: ['violations'] }).then((result) => done(
         result.violations.filter((one) => ['serious', 'critical'].includes(one.impact))
             .map((one) => one.id + ': ' + one.nodes.map((node) => node.target.join(' ')).join(', '))))";
@@ -80,13 +77,24 @@ pub async fn look(browser: &Browser, name: &str) {
 
 /// Looks at the page on every screen, in light and in dark: nowhere does it have to be moved sideways.
 pub async fn look_everywhere(browser: &Browser, name: &str) {
+    everywhere(browser, name, false).await;
+}
+
+/// The same, with a judge beside.
+pub async fn judge_everywhere(browser: &Browser, name: &str) {
+    everywhere(browser, name, true).await;
+}
+
+async fn everywhere(browser: &Browser, name: &str, judged: bool) {
     for screen in [Screen::Phone, Screen::Tv, Screen::Desktop] {
         browser.screen(screen).await;
         let wide = value(browser, "document.documentElement.scrollWidth").await.as_u64().unwrap();
         assert!(wide <= u64::from(screen.size().0), "{name} is {wide} points wide, wider than a {screen:?}");
         for scheme in [Scheme::Dark, Scheme::Light] {
             browser.scheme(scheme).await;
-            judge(browser, name).await;
+            if judged {
+                judge(browser, &format!("{name}, {screen:?}, {scheme:?}")).await;
+            }
             if let Some(folder) = PICTURES {
                 let whole = json!({ "captureBeyondViewport": true });
                 let shot = browser.devtools("Page.captureScreenshot", whole).await;

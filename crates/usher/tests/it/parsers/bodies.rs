@@ -4,7 +4,7 @@
 //! found by coverage. A body panics when its promise is broken, and so does a parser that panics by itself.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr};
@@ -19,6 +19,7 @@ use usher::config::{self, Config, Origin, Overrides, PublicUrl, Strings};
 use usher::devices::code::UserCode;
 use usher::http::accept::framing::Scan;
 use usher::login::passcode::Passcode;
+use usher::login::passkeys::RelyingParty;
 use usher::login::signed::header::SignedHeader;
 use usher::login::totp::Otpauth;
 use usher::media::conditional::{self, Validators};
@@ -67,6 +68,7 @@ pub const ALL: &[Body] = &[
     ("takeout_body", takeout_body),
     ("user_code", user_code),
     ("username", a_username),
+    ("webauthn_answer", webauthn_answer),
 ];
 
 /// Runs the body of this name.
@@ -371,5 +373,41 @@ pub fn user_code(data: &[u8]) {
         assert!(matches!(code.as_str().len(), 6 | 8) && code.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric()));
         assert_eq!(UserCode::parse(&code.shown()), Some(code.clone()));
         assert_eq!(UserCode::parse(&code.as_str().to_lowercase()), Some(code));
+    }
+}
+
+/// A passkey as its row keeps it. What it signed is known to nobody.
+const PASSKEY: &str = "@@";
+
+/// No bytes are a browser's answer to a question that it was not asked, whichever part of an answer they stand in.
+pub fn webauthn_answer(data: &[u8]) {
+    static PARTY: LazyLock<RelyingParty> = LazyLock::new(|| {
+        RelyingParty::of(&Config::default()).unwrap_or_else(|| panic!("this machine's own name is one"))
+    });
+    let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let client =
+        |kind: &str| format!("{{\"type\":\"webauthn.{kind}\",\"challenge\":\"AAAA\",\"origin\":\"http://localhost\"}}");
+    let answer = |response: String| {
+        let id = "\"id\":\"AAAA\",\"rawId\":\"AAAA\",\"type\":\"public-key\"";
+        format!("{{{id},\"response\":{{{response}}}}}").into_bytes()
+    };
+    let made = |object: &[u8], client: &[u8]| {
+        answer(format!("\"attestationObject\":\"{}\",\"clientDataJSON\":\"{}\"", text(object), text(client)))
+    };
+    let given = |authenticator: &[u8], client: &[u8]| {
+        let (authenticator, client) = (text(authenticator), text(client));
+        answer(format!(
+            "\"authenticatorData\":\"{authenticator}\",\"clientDataJSON\":\"{client}\",\"signature\":\"AAAA\""
+        ))
+    };
+    let answers = [
+        data.to_vec(),
+        made(data, client("create").as_bytes()),
+        made(&[], data),
+        given(data, client("get").as_bytes()),
+        given(&[], data),
+    ];
+    for answer in answers {
+        assert!(!PARTY.takes_unasked(&answer, PASSKEY));
     }
 }

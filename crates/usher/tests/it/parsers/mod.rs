@@ -49,6 +49,14 @@ fn fitting(name: &str) -> BoxedStrategy<Vec<u8>> {
             text("[BCDFGHJKLMNPQRSTVWXZbcdf]{4}[ -]?[BCDFGHJKLMNPQRSTVWXZ]{4}|[1-9A-IK-NP-Za-i]{6}|[\\PC ]{5,10}")
         }
         "username" => text("[\\p{L}\\p{Nd}]{1,12}( [a-zA-Z0-9]{1,12})?|[a-z]{1,5}@[a-z.]{1,9}"),
+        "webauthn_answer" => prop_oneof![
+            // An attestation object whose key is noise, an authenticator's data, and what a browser says it signed.
+            proptest::collection::vec(any::<u8>(), 37..200)
+                .prop_map(|noise| [b"\xA3\x63fmt\x64none\x67attStmt\xA0\x68authData\x58\xA4".as_slice(), &noise].concat()),
+            proptest::collection::vec(any::<u8>(), 37..60),
+            text("\\{(\"type\":\"webauthn.(get|create)\"|,|\"challenge\":\"[A-Za-z0-9_-]{4}\"|\"crossOrigin\":true){1,5}\\}"),
+        ]
+        .boxed(),
         _ => proptest::collection::vec(any::<u8>(), 0..600).boxed(),
     }
 }
@@ -61,7 +69,7 @@ fn any_parser() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256 * 26))]
+    #![proptest_config(ProptestConfig::with_cases(256 * 27))]
     #[test]
     fn every_parser_keeps_its_promise_for_any_bytes((name, data) in any_parser()) {
         bodies::run(name, &data);
