@@ -132,6 +132,12 @@ pub enum OpenError {
         /// The reason given.
         message: String,
     },
+    /// A PostgreSQL server that cannot be reached, or a database on it that cannot be used.
+    #[error("{message}")]
+    Server {
+        /// Which, why, and what to do.
+        message: String,
+    },
     /// The address of the database is wrong.
     #[error(transparent)]
     Url(#[from] crate::UrlError),

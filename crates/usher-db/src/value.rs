@@ -11,7 +11,7 @@ pub enum Value {
     Int(i64),
     /// `TEXT`.
     Text(String),
-    /// `BLOB` on SQLite, `BYTEA` on PostgreSQL.
+    /// `BYTEA`, the name that both engines take; SQLite keeps bytes as they are whatever a column is called.
     Bytes(Vec<u8>),
 }
 

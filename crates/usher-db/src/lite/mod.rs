@@ -7,12 +7,14 @@ mod copy;
 mod job;
 mod open;
 mod readers;
+mod rows;
 mod schema;
 mod text;
 mod writer;
 
 pub(crate) use connection::Connection;
 pub(crate) use open::examine;
+pub(crate) use rows::{Table, reader, rows, tables};
 
 use crate::feed::{self, Change, Feed};
 use crate::{Error, Migration, OpenError, Point, Row, Scan, Statement, Stats, Tx, Value, args};
@@ -104,6 +106,10 @@ impl Engine {
         if self.shared.follower.set(follower).is_err() {
             tracing::error!("a second follower of the change feed was ignored");
         }
+    }
+
+    pub(crate) fn is_current(&self) -> bool {
+        !self.shared.broken.load(Ordering::Relaxed)
     }
 
     pub(crate) fn one(&self, statement: &'static Point, args: Vec<Value>) -> Result<Option<Row>, Error> {

@@ -70,8 +70,9 @@ impl Writer {
         // What slipped in behind the request to close is answered as closed when its channel is dropped here.
         while self.queue.try_recv().is_ok() {}
         let Writer { tx, lock, .. } = self;
-        let Engine::Lite(connection) = &tx.engine;
-        if let Err(error) = connection.checkpoint() {
+        if let Engine::Lite(connection) = &tx.engine
+            && let Err(error) = connection.checkpoint()
+        {
             tracing::warn!(%error, "the write-ahead log could not be emptied at the end; the next start reads it");
         }
         drop(tx);
@@ -225,7 +226,9 @@ impl Writer {
     }
 
     fn connection(&self) -> &Connection {
-        let Engine::Lite(connection) = &self.tx.engine;
-        connection
+        match &self.tx.engine {
+            Engine::Lite(connection) => connection,
+            Engine::Pg(_) => unreachable!("this writer made its transaction itself"),
+        }
     }
 }

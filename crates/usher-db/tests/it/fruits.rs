@@ -5,7 +5,7 @@ use usher_db::{DatabaseUrl, Db, Error, Migration, Tx, args};
 pub static SCHEMA: [Migration; 1] = [Migration {
     number: 1,
     name: "fruits",
-    sql: "CREATE TABLE fruits (id TEXT PRIMARY KEY, color TEXT, eaten_at BIGINT, taste BLOB);
+    sql: "CREATE TABLE fruits (id TEXT PRIMARY KEY, color TEXT, eaten_at BIGINT, taste BYTEA);
           CREATE TABLE peels (fruit TEXT NOT NULL REFERENCES fruits (id));
           CREATE INDEX fruits_color ON fruits (color);",
 }];

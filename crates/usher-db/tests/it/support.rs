@@ -1,20 +1,40 @@
-//! A database of fruits on a real file, and means to decide what its writer sees at once.
+//! A database of fruits on the engine of this run, and means to decide what its writer sees at once.
+use crate::engine::{self, Database};
 pub use crate::fruits::*;
 use std::path::PathBuf;
-use usher_db::{Change, Db, Error, Tx, args};
+use usher_db::{Change, DatabaseUrl, Db, Error, Options, Tx, args};
 
 pub type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 pub struct Orchard {
     pub directory: tempfile::TempDir,
     pub db: Db,
+    url: DatabaseUrl,
+    _database: Option<Database>,
 }
 
 impl Orchard {
     pub async fn new() -> Result<Orchard, Box<dyn std::error::Error + Send + Sync>> {
+        Orchard::with(&Options::default()).await
+    }
+
+    pub async fn with(options: &Options) -> Result<Orchard, Box<dyn std::error::Error + Send + Sync>> {
         let directory = tempfile::tempdir()?;
-        let db = open(&directory.path().join("fruits.db"), &SCHEMA).await?;
-        Ok(Orchard { directory, db })
+        let database = match engine::server() {
+            Some(_) => Some(Database::of(&SCHEMA).await),
+            None => None,
+        };
+        let url = match &database {
+            Some(database) => database.url().parse()?,
+            None => DatabaseUrl::Sqlite(directory.path().join("fruits.db")),
+        };
+        let db = Db::open_with(&url, &SCHEMA, options).await?;
+        Ok(Orchard { directory, db, url, _database: database })
+    }
+
+    /// Another handle on the same database, as another process would have.
+    pub async fn again(&self, options: &Options) -> Result<Db, usher_db::OpenError> {
+        Db::open_with(&self.url, &SCHEMA, options).await
     }
 
     pub fn path(&self) -> PathBuf {
