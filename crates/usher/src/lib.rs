@@ -48,7 +48,9 @@ use crate::secret::Rng;
 use crate::time::Clock;
 use crate::tokens::live::Identity;
 use std::sync::Arc;
-use usher_db::{Change, Db};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use usher_db::{Change, Db, Interruption};
 
 /// Everything a running server has in memory.
 pub struct App {
@@ -125,6 +127,7 @@ impl App {
     /// Builds the application and lets memory follow the database's commits from here on.
     pub async fn build(config: Config, around: Surroundings) -> Result<Arc<App>, BuildError> {
         let Surroundings { db, vault, clock, rng } = around;
+        let clock = clock.with(&db);
         let now = clock.now();
         let identity = identity(&config);
         let algorithm = algorithm(config.tokens.algorithm);
@@ -156,17 +159,60 @@ impl App {
             tracing::warn!("{warning}");
         }
         // The database outlives nothing that the app holds: a weak reference lets both go.
-        let follower = Arc::downgrade(&app);
+        let (follower, listener) = (Arc::downgrade(&app), Arc::downgrade(&app));
+        let runtime = Handle::current();
+        let elsewhere = runtime.clone();
+        app.db.when_interrupted(move |interruption| {
+            if let Some(app) = listener.upgrade() {
+                app.interrupted(interruption, &elsewhere);
+            }
+        });
         app.db.follow(move |changes| {
             if let Some(app) = follower.upgrade() {
-                changes.iter().for_each(|change| app.apply(change));
+                changes.iter().for_each(|change| app.apply(change, &runtime));
             }
         });
         Ok(app)
     }
 
+    /// What a node does about the contact to a database that it shares with others.
+    fn interrupted(self: &Arc<App>, interruption: Interruption, runtime: &Handle) {
+        match interruption {
+            Interruption::Missed => {
+                self.sessions.forget_all();
+                self.accounts.forget_all();
+                self.personal.forget_all();
+                self.read_keys_again(runtime);
+                // Whose grants were ended is not known any more; who may still send asks again.
+                self.media.transfers.stop_all();
+            }
+            Interruption::Cut => {
+                let stopped = self.media.transfers.stop_all();
+                tracing::error!(target: "usher", stopped, "the database is out of reach; nobody is admitted until it is back");
+            }
+            Interruption::Restored => tracing::info!(target: "usher", "the database is back; serving again"),
+        }
+    }
+
+    /// Takes the signing keys from their rows, in the background: until then the published next key is known already.
+    fn read_keys_again(self: &Arc<App>, runtime: &Handle) {
+        let app = Arc::downgrade(self);
+        runtime.spawn(async move {
+            while let Some(app) = app.upgrade() {
+                match app.keys.reload(&app.db, &app.vault, app.clock.now()).await {
+                    Ok(()) => return,
+                    Err(error) => {
+                        tracing::warn!(target: "usher", %error, "the signing keys could not be read; tried again");
+                    }
+                }
+                drop(app);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+    }
+
     /// Takes a committed change into memory, before anybody hears that it was committed.
-    fn apply(self: &Arc<App>, change: &Change) {
+    fn apply(self: &Arc<App>, change: &Change, runtime: &Handle) {
         let over = match change.topic.as_str() {
             accounts::hot::TOPIC => {
                 self.accounts.apply(change);
@@ -178,6 +224,11 @@ impl App {
             }
             sessions::hot::RENEWED => self.sessions.apply(change),
             tokens::personal::REVOKED => self.personal.apply(change),
+            // Where it was done here, whoever did it has the new keys in hand.
+            tokens::live::ROTATED if self.db.is_shared() => {
+                self.read_keys_again(runtime);
+                None
+            }
             _ => None,
         };
         if let Some(grant) = over {

@@ -90,11 +90,15 @@ impl serde::Serialize for Time {
     }
 }
 
-/// Where `now` comes from: the machine, or a value that a test moves.
+/// Where `now` comes from: the machine, the database that several nodes share, or a value that a test moves.
 #[derive(Clone)]
 pub enum Clock {
     /// The machine's clock.
     System,
+    /// The machine's clock, wrong by so many milliseconds: what a badly kept node would read.
+    Wrong(i64),
+    /// The clock of the database that several nodes share: what happened on one is then not in another's future.
+    Database(usher_db::DatabaseClock),
     /// A clock that stands still until it is moved; clones share it.
     Manual(Arc<AtomicI64>),
 }
@@ -113,7 +117,18 @@ impl Clock {
                 let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Time(millis(since_epoch))
             }
+            Clock::Wrong(by) => Time(Clock::System.now().0 + by),
+            Clock::Database(clock) => Time(clock.now()),
             Clock::Manual(at) => Time(at.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// The clock to go by with this database: its own where nodes share it, whatever the machine's says.
+    #[must_use]
+    pub fn with(self, db: &usher_db::Db) -> Clock {
+        match (self, db.clock()) {
+            (Clock::System | Clock::Wrong(_), Some(shared)) => Clock::Database(shared),
+            (own, _) => own,
         }
     }
 

@@ -83,14 +83,18 @@ impl Accounts {
         Some(rights)
     }
 
+    /// Forgets everything; rights are read again when they are next used.
+    pub fn forget_all(&self) {
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        slots.clear();
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Takes in a change that was committed, here or on another node.
     pub fn apply(&self, change: &Change) {
         let (Ok(id), Ok(ver)) = (change.key.parse::<AccountId>(), change.body.parse::<i64>()) else {
             tracing::error!(topic = TOPIC, key = %change.key, "a change that cannot be read; forgetting all rights");
-            let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
-            slots.clear();
-            self.epoch.fetch_add(1, Ordering::AcqRel);
-            return;
+            return self.forget_all();
         };
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
         let slot = slots.entry(id).or_insert(Slot { floor: ver, rights: None });

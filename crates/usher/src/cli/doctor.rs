@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
+use usher_db::DatabaseUrl;
 
 /// How serious a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,8 +124,8 @@ async fn data(place: &Place, found: &mut Findings) -> Option<Value> {
     if let Err(stop) = files.keep_out_of(&place.config) {
         found.problem("data directory", stop.message);
     }
-    let length = std::fs::metadata(&files.database).map_or(0, |database| database.len());
-    if length == 0 {
+    let length = files.file().map(|file| std::fs::metadata(file).map_or(0, |database| database.len()));
+    if length == Some(0) {
         found.note("database", "not begun; the first start makes it and its master key");
         return None;
     }
@@ -132,16 +133,27 @@ async fn data(place: &Place, found: &mut Findings) -> Option<Value> {
         Ok(_) => found.good("master key", "found; keep a copy of it apart from the backups"),
         Err(refusal) => found.problem("master key", refusal),
     }
-    ahead(&files.database, found);
+    if let Some(file) = files.file() {
+        ahead(file, found);
+    }
     let running = status(&files, found).await;
-    match (&running, length) {
-        (Some(_), _) => found.good("database", "checked when the server started"),
-        (None, _) => match usher_db::examine(&files.database, crate::schema::MIGRATIONS).await {
-            Ok(()) => found.good("database", format!("{} holds together", files.database.display())),
+    if running.is_some() {
+        found.good("database", "checked when the server started");
+    } else {
+        match usher_db::examine(&files.database, crate::schema::MIGRATIONS).await {
+            Ok(()) => found.good("database", format!("{} holds together", shown(&files.database))),
             Err(error) => found.problem("database", error),
-        },
+        }
     }
     running
+}
+
+fn shown(url: &DatabaseUrl) -> String {
+    match url {
+        DatabaseUrl::Sqlite(path) => path.display().to_string(),
+        DatabaseUrl::Postgres(url) => url.shown().to_owned(),
+        _ => "it".to_owned(),
+    }
 }
 
 /// A database from the future means that a clock went back.

@@ -55,11 +55,13 @@ pub fn key_beside(file: &Path) -> PathBuf {
 pub async fn backup(common: &Common, arguments: BackupArguments, env: &Strings) -> Result<(), Stop> {
     let to = std::path::absolute(&arguments.file).map_err(Stop::refused)?;
     let key_file = key_beside(&to);
+    let place = Place::find(common, Overrides::default(), env)?;
+    place.existing_files()?.only_file("copy with pg_dump or its own archive, and keep the master key apart from it")?;
     let key = if arguments.with_key {
         if key_file.symlink_metadata().is_ok() {
             return Err(Stop::refused(format!("{} exists already; choose another name", key_file.display())));
         }
-        let files = Place::find(common, Overrides::default(), env)?.existing_files()?;
+        let files = place.existing_files()?;
         let rng = Rng::os();
         let master = files.data.master_key(&files.key, false, &rng)?;
         let passphrase = secrets::new("Passphrase for the key", arguments.passphrase_stdin)?;

@@ -13,6 +13,7 @@ mod group;
 pub mod import;
 mod keeping;
 mod lan;
+mod migrate;
 mod place;
 mod rekey;
 mod restore;
@@ -56,7 +57,7 @@ pub struct Common {
     /// The data directory; else $STATE_DIRECTORY, else the user's own data directory
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<String>,
-    /// A database elsewhere, as sqlite:PATH
+    /// A database elsewhere: sqlite:PATH or postgres://USER@HOST/DATABASE
     #[arg(long, global = true, value_name = "URL")]
     database: Option<String>,
     /// The file with the master key, when it is not kept in the data directory
@@ -97,6 +98,9 @@ enum Act {
     Backup(keeping::BackupArguments),
     /// Put a copy in place of the database; ends every session
     Restore(restore::Arguments),
+    /// Move the installation to another kind of database, with the server stopped
+    #[command(subcommand)]
+    Migrate(migrate::Act),
 }
 
 /// Reads the arguments, does what they say, and gives the exit code.
@@ -135,6 +139,7 @@ async fn run(cli: Cli, env: &Strings) -> Result<(), Stop> {
         Act::Doctor => doctor::run(common, env).await,
         Act::Backup(arguments) => keeping::backup(common, arguments, env).await,
         Act::Restore(arguments) => restore::run(common, arguments, env).await,
+        Act::Migrate(act) => migrate::run(common, act, env).await,
     }
 }
 

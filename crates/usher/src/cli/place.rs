@@ -14,7 +14,7 @@ use crate::time::Clock;
 use crate::{App, Surroundings, installation, schema};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use usher_db::{DatabaseUrl, Db};
+use usher_db::{DatabaseUrl, Db, Options};
 
 /// A place that was found. Nothing in it was opened or made yet.
 pub struct Place {
@@ -32,7 +32,7 @@ pub struct Files {
     /// The data directory.
     pub data: DataDir,
     /// The database.
-    pub database: PathBuf,
+    pub database: DatabaseUrl,
     /// Where the master key is.
     pub key: KeySource,
 }
@@ -71,9 +71,8 @@ impl Place {
         let url = url.map_err(|error| Stop::new(Code::Configuration, "configuration", error))?;
         let data = DataDir::open(&self.data, modes)?;
         let database = match url {
-            Some(DatabaseUrl::Sqlite(path)) => path,
-            Some(_) => return Err(Stop::data("this build serves SQLite only")),
-            None => data.database(),
+            Some(url) => url,
+            None => DatabaseUrl::Sqlite(data.database()),
         };
         let key = KeySource::choose(self.config.storage.master_key_file.as_deref(), self.credentials.as_deref());
         Ok(Files { data, database, key })
@@ -110,7 +109,7 @@ fn configuration_file(common: &Common, env: &Strings) -> Result<Option<PathBuf>,
     Ok(standing.into_iter().find(|path| path.is_file()))
 }
 
-/// Whether nothing was ever written to the database.
+/// Whether nothing was ever written to the file.
 fn is_empty(database: &Path) -> bool {
     std::fs::metadata(database).map_or(true, |found| found.len() == 0)
 }
@@ -118,7 +117,8 @@ fn is_empty(database: &Path) -> bool {
 impl Files {
     /// Refuses a bucket from which the data directory or the database could be fetched.
     pub fn keep_out_of(&self, config: &Config) -> Result<(), Stop> {
-        let database = self.database.parent().unwrap_or(Path::new("/")).to_owned();
+        // What is on a server of its own is in no folder of ours.
+        let database = self.file().map(|file| file.parent().unwrap_or(Path::new("/")).to_owned());
         for bucket in &config.buckets {
             // What cannot be found is refused with its own reason when the bucket is opened.
             let Ok(root) = std::fs::canonicalize(&bucket.path) else { continue };
@@ -130,7 +130,7 @@ impl Files {
                     bucket.hidden || !below.iter().any(|name| name.as_encoded_bytes().starts_with(b"."))
                 })
             };
-            if [self.data.path(), &database].into_iter().any(inside) {
+            if std::iter::once(self.data.path()).chain(database.as_deref()).any(inside) {
                 return Err(Stop::new(
                     Code::Configuration,
                     "configuration",
@@ -144,6 +144,19 @@ impl Files {
             }
         }
         Ok(())
+    }
+
+    /// The file of the database, when it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.database {
+            DatabaseUrl::Sqlite(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The file, for a command that works on nothing else.
+    pub fn only_file(&self, instead: &str) -> Result<&Path, Stop> {
+        self.file().ok_or_else(|| Stop::refused(format!("this is for SQLite; with PostgreSQL, {instead}")))
     }
 
     /// Where a new master key waits until the database names it.
@@ -165,14 +178,13 @@ impl Files {
     }
 
     /// Opens the database with its master key. The key is on the disk before the database is made.
-    pub async fn open_with_key(&self, rng: &Rng) -> Result<(Db, MasterKey), Stop> {
-        let url = DatabaseUrl::Sqlite(self.database.clone());
-        let key = match self.data.master_key(&self.key, is_empty(&self.database), rng) {
+    pub async fn open_with_key(&self, options: &Options, rng: &Rng) -> Result<(Db, MasterKey), Stop> {
+        let Some(file) = self.file() else { return self.open_shared(options, rng).await };
+        let url = &self.database;
+        let key = match self.data.master_key(&self.key, is_empty(file), rng) {
             Ok(key) => key,
-            Err(missing @ (Refusal::KeyMissing { .. } | Refusal::NamedKeyMissing { .. }))
-                if !is_empty(&self.database) =>
-            {
-                let db = Db::open(&url, schema::MIGRATIONS).await?;
+            Err(missing @ (Refusal::KeyMissing { .. } | Refusal::NamedKeyMissing { .. })) if !is_empty(file) => {
+                let db = Db::open(url, schema::MIGRATIONS).await?;
                 let name = installation::master_key_name(&db).await?;
                 db.close().await;
                 let name: String = name.unwrap_or_default().chars().take(16).collect();
@@ -180,7 +192,33 @@ impl Files {
             }
             Err(refusal) => return Err(refusal.into()),
         };
-        let db = Db::open(&url, schema::MIGRATIONS).await?;
+        let db = Db::open(url, schema::MIGRATIONS).await?;
+        self.with_right_key(db, key, rng).await
+    }
+
+    /// The same where other nodes may be first. The database names its key before anything is sealed under it: of nodes
+    /// that start on an empty database with keys of their own, one names its own, and the others stop.
+    async fn open_shared(&self, options: &Options, rng: &Rng) -> Result<(Db, MasterKey), Stop> {
+        let db = Db::open_with(&self.database, schema::MIGRATIONS, options).await?;
+        let name = installation::master_key_name(&db).await?;
+        let key = match (self.data.master_key(&self.key, name.is_none(), rng), name) {
+            (Ok(key), _) => key,
+            (Err(missing @ (Refusal::KeyMissing { .. } | Refusal::NamedKeyMissing { .. })), Some(name)) => {
+                db.close().await;
+                let name: String = name.chars().take(16).collect();
+                return Err(Stop::data(format!(
+                    "{missing}. The database asks for master key {name}, which its first node made: bring that node's \
+                     master.key here, into {}, or as the systemd credential usher-master-key",
+                    self.data.master_key_file().display()
+                )));
+            }
+            (Err(refusal), _) => return Err(refusal.into()),
+        };
+        installation::keep_master_key_name(&db, &Vault::new(&key)).await?;
+        self.with_right_key(db, key, rng).await
+    }
+
+    async fn with_right_key(&self, db: Db, key: MasterKey, rng: &Rng) -> Result<(Db, MasterKey), Stop> {
         let Err(wrong) = installation::check_master_key(&db, &Vault::new(&key)).await else { return Ok((db, key)) };
         // A rotation that was cut off between its commit and the move of its file is finished here.
         let next = self.data.master_key(&KeySource::File(self.next_key_file()), false, rng);
@@ -197,7 +235,7 @@ impl Files {
     /// Opens everything.
     pub async fn app(&self, config: Config) -> Result<Arc<App>, Stop> {
         let rng = Arc::new(Rng::os());
-        let (db, key) = self.open_with_key(&rng).await?;
+        let (db, key) = self.open_with_key(&config.database.options(), &rng).await?;
         let vault = Vault::new(&key);
         let app = App::build(config, Surroundings { db, vault, clock: Clock::System, rng }).await?;
         installation::keep_master_key_name(&app.db, &app.vault).await?;

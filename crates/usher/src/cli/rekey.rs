@@ -30,7 +30,7 @@ pub async fn run(common: &Common, env: &Strings) -> Result<(), Stop> {
         ));
     }
     let rng = Arc::new(Rng::os());
-    let (db, old) = files.open_with_key(&rng).await?;
+    let (db, old) = files.open_with_key(&place.config.database.options(), &rng).await?;
     let new = MasterKey::mint(&rng);
     let next = files.next_key_file();
     let failed =

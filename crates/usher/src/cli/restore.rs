@@ -49,8 +49,9 @@ pub struct Arguments {
 pub async fn run(common: &Common, arguments: Arguments, env: &Strings) -> Result<(), Stop> {
     let place = Place::find(common, Overrides::default(), env)?;
     let files = place.files()?;
+    let database = files.only_file("stop every node, restore with pg_restore, and end every session afterwards")?;
     // Held until the copy is in place: no server starts meanwhile.
-    let _lock = if arguments.check { None } else { Some(lock(&files.database)?) };
+    let _lock = if arguments.check { None } else { Some(lock(database)?) };
     let rng = Arc::new(Rng::os());
     let staging = Staging::make(files.data.path(), &rng)?;
     let copy = staging.0.join("usher.db");
@@ -66,8 +67,8 @@ pub async fn run(common: &Common, arguments: Arguments, env: &Strings) -> Result
     }
     let stamp = Clock::System.now().0;
     install_key(&files, &master, stamp)?;
-    let kept = put_in_place(&copy, &files.database, stamp).map_err(|error| {
-        Stop::data(format!("the copy could not be put in place of {}: {error}", files.database.display()))
+    let kept = put_in_place(&copy, database, stamp).map_err(|error| {
+        Stop::data(format!("the copy could not be put in place of {}: {error}", database.display()))
     })?;
     let kept_text =
         kept.as_ref().map_or_else(String::new, |kept| format!("\nThe database before is kept as {}", kept.display()));

@@ -138,8 +138,14 @@ impl Server {
         };
         files.keep_out_of(&config)?;
         let app = files.app(config).await?;
-        // The lock on the database is ours, so a socket that lies there belongs to nobody.
+        // Where the database is a file, its lock is ours, so a socket that lies there belongs to nobody.
         let socket = files.data.control_socket();
+        if files.file().is_none() && tokio::net::UnixStream::connect(&socket).await.is_ok() {
+            return Err(Stop::data(format!(
+                "another Usher runs with {}: nodes on one machine need a data directory each, with the same master.key",
+                files.data.path().display()
+            )));
+        }
         let control = accept::bind_control(&socket)
             .map_err(|error| Stop::data(format!("cannot make the control socket {}: {error}", socket.display())))?;
         let public = match &certificates {
@@ -310,7 +316,7 @@ impl InUrl for SocketAddr {
 /// Health and metrics; gauges are read when somebody asks for them.
 fn operations(app: &Arc<App>, draining: &Arc<AtomicBool>) -> Router {
     let (ready_app, draining) = (app.clone(), draining.clone());
-    let ready = move || !draining.load(Ordering::Acquire) && !ready_app.db.stats().broken;
+    let ready = move || !draining.load(Ordering::Acquire) && ready_app.db.is_current();
     let measured = app.clone();
     ops::router(&app.metrics, ready).layer(from_fn(move |request: Request, next: Next| {
         let app = measured.clone();

@@ -165,6 +165,24 @@ fn storage(config: &Config, check: &mut Check<'_>) {
             "Leave it out for SQLite in the data directory.",
         );
     }
+    let seconds = Duration::from_secs;
+    let database = &config.database;
+    check.length(
+        "database.staleness",
+        database.staleness,
+        seconds(2),
+        seconds(60),
+        "Leave it out for 5s: as long as this, a node that is cut off may still admit whom another one has shown out.",
+    );
+    for (key, value) in [
+        ("database.statement_timeout", database.statement_timeout),
+        ("database.connect_timeout", database.connect_timeout),
+    ] {
+        check.length(key, value, seconds(1), seconds(60), "Leave it out.");
+    }
+    if !(2..=500).contains(&database.pool) {
+        check.refuse("database.pool", database.pool, "expected 2 to 500", "Leave it out for 16.");
+    }
 }
 
 fn accounts(config: &Config, check: &mut Check<'_>) {

@@ -15,6 +15,7 @@
 mod accounts;
 mod check;
 mod compat;
+mod database;
 mod file;
 mod flags;
 mod media;
@@ -30,6 +31,7 @@ mod visit;
 
 pub use accounts::{Accounts, HashCost, PasskeyVerification, RequireFactor, Signup, Throttle};
 pub use compat::Compat;
+pub use database::Database;
 pub use file::File;
 pub use flags::Overrides;
 pub use media::{App, Audit, Bucket, Docs, Format, Log, Media, Symlinks};
@@ -55,6 +57,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// Where data lies.
     pub storage: Storage,
+    /// How a PostgreSQL database is used.
+    pub database: Database,
     /// Accounts and passwords.
     pub accounts: Accounts,
     /// Sessions and their data.
@@ -118,6 +122,7 @@ impl Keys for Config {
             (cert, key) => Some(Tls { cert: cert.unwrap_or_default(), key: key.unwrap_or_default() }),
         };
         to.section("storage", &mut self.storage);
+        to.section("database", &mut self.database);
         to.section("accounts", &mut self.accounts);
         to.section("sessions", &mut self.sessions);
         to.section("tokens", &mut self.tokens);

@@ -212,8 +212,14 @@ pub enum Refusal {
     Unavailable,
 }
 
+/// Refuses while memory may be behind: what it holds could be a session that another node has ended.
+fn trusted(cx: &Cx) -> Result<(), Refusal> {
+    if cx.app.db.is_current() { Ok(()) } else { Err(Refusal::Unavailable) }
+}
+
 /// Admits a request at a door: the one way in.
 pub async fn admit(cx: &Cx, shown: Shown<'_>, door: Door) -> Result<Caller, Refusal> {
+    trusted(cx)?;
     let caller = match (shown.bearer, shown.cookie) {
         // A program that sends a token means the token; a browser's stray cookie must not widen what it may do.
         (Some(token), _) => by_bearer(cx, token, door).await?,
@@ -315,6 +321,7 @@ async fn rights(cx: &Cx, account: AccountId) -> Result<Arc<Rights>, Refusal> {
 ///
 /// The rights that come back are today's, so that a bucket taken away is closed to links made before.
 pub async fn admit_grant(cx: &Cx, grant: u64) -> Result<Arc<Rights>, Refusal> {
+    trusted(cx)?;
     let found = cx.app.sessions.by_grant(&cx.app.db, grant).await.map_err(|_| Refusal::Unavailable)?;
     let account = match found {
         Some(live) if cx.now < live.usable_until() => {

@@ -54,6 +54,7 @@ impl Buckets {
             .collect();
         if !fresh.is_empty() {
             db.write("media.give_numbers", async move |tx| {
+                store::hold_numbers(tx).await?;
                 for name in &fresh {
                     store::give_number(tx, name).await?;
                 }

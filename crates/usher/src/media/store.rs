@@ -4,8 +4,8 @@ use usher_db::{Db, Error, Tx, args, statements};
 
 statements! {
     NUMBERS: Scan = "SELECT name, number FROM buckets ORDER BY number";
-    // The largest number is read in the insert itself, so that two nodes that start at once cannot take the same one:
-    // the second meets the unique number, and tries again.
+    // Locks until the commit, so that two nodes that start at once cannot take the same number.
+    HOLD_NUMBERS: Write = "INSERT INTO guards (name, v) VALUES ('buckets', 1) ON CONFLICT (name) DO UPDATE SET v = guards.v + 1";
     GIVE_NUMBER: Write = "INSERT INTO buckets (name, number) SELECT $1, COALESCE(MAX(number), 0) + 1 FROM buckets WHERE TRUE \
         ON CONFLICT (name) DO NOTHING";
 }
@@ -14,6 +14,11 @@ statements! {
 pub async fn numbers(db: &Db) -> Result<Vec<(String, u32)>, Error> {
     let rows = db.all(&NUMBERS, args![]).await?;
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
+/// Keeps others from giving numbers until the commit.
+pub async fn hold_numbers(tx: &mut Tx) -> Result<(), Error> {
+    tx.execute(&HOLD_NUMBERS, args![]).await.map(|_| ())
 }
 
 /// Gives a bucket the next number, unless it has one.

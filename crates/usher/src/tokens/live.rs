@@ -10,7 +10,7 @@ use crate::time::Time;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::time::Duration;
-use usher_db::{Change, Db, Error, Tx};
+use usher_db::{Db, Error, Tx};
 use usher_verify::{Algorithm, CachedVerifier, Claims, Refusal, TokenType, Verifier};
 
 /// The feed topic of rotated signing keys. Key: the new current key's id.
@@ -81,7 +81,8 @@ impl Keys {
                 let ring =
                     KeyRing::new(SigningKey::generate(algorithm, rng)?, SigningKey::generate(algorithm, rng)?, now)?;
                 write_ring(db, vault, rng, &ring, algorithm, now).await?;
-                ring
+                // Another node may have been first; then its keys are the keys.
+                read_ring(db, vault, algorithm).await?.unwrap_or(ring)
             }
         };
         let in_use = ArcSwap::from_pointee(in_use(ring, &identity, now));
@@ -208,6 +209,11 @@ async fn write_ring(
         }
     }
     db.write("keys.first", async move |tx| {
+        // Of nodes that start together, one makes the keys.
+        store::hold_keys(tx).await?;
+        if store::has_signing_key(tx, algorithm.name()).await? {
+            return Ok(());
+        }
         for row in &rows {
             store::put_signing_key(tx, row).await?;
         }
@@ -267,11 +273,6 @@ pub async fn rotate(cx: &Cx, now_anyway: bool) -> Result<String, KeysError> {
         .await?;
     app.keys.reload(&app.db, &app.vault, cx.now).await?;
     if rotated { Ok(kid) } else { Err(TooSoon { ready_at: cx.now + rules(cx).cache_for }.into()) }
-}
-
-/// Whether a change says that the keys must be read again.
-pub fn concerns(change: &Change) -> bool {
-    change.topic == ROTATED
 }
 
 const MAC_PURPOSES: [&str; 3] = ["cookie", "refresh", "media"];

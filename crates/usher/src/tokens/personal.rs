@@ -11,6 +11,7 @@ use crate::time::Time;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use usher_db::{Change, Error, Tx};
@@ -82,6 +83,8 @@ const TOMBSTONE: Duration = Duration::from_secs(600);
 pub struct Personal {
     known: RwLock<Known>,
     revoked: RwLock<HashMap<PersonalTokenId, Time>>,
+    /// Rises when everything is forgotten: what was read before is then of yesterday.
+    epoch: AtomicU64,
     uses: Mutex<HashMap<PersonalTokenId, Time>>,
 }
 
@@ -105,8 +108,11 @@ impl Personal {
         change.body.parse().ok()
     }
 
-    fn remember(&self, digest: Option<Digest>, token: PersonalToken) -> Option<Arc<PersonalToken>> {
+    fn remember(&self, digest: Option<Digest>, token: PersonalToken, epoch: u64) -> Option<Arc<PersonalToken>> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if self.epoch.load(Ordering::Acquire) != epoch {
+            return None;
+        }
         // Looked at under the lock that a revocation takes: a row read before it is not put back after it.
         if self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains_key(&token.id) {
             return None;
@@ -120,6 +126,13 @@ impl Personal {
         }
         known.by_grant.insert(token.grant, token.clone());
         Some(token)
+    }
+
+    /// Forgets every token; each is read again when it is next used.
+    pub fn forget_all(&self) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        *known = Known::default();
     }
 
     /// Drops revocations that no reader can need any more.
@@ -155,11 +168,12 @@ pub async fn look_up(cx: &Cx, token: &str) -> Result<Option<Arc<PersonalToken>>,
     let Ok(secret) = Plain::parse(Kind::Personal, token) else { return Ok(None) };
     let digest = secret.digest();
     let personal = &cx.app.personal;
+    let epoch = personal.epoch.load(Ordering::Acquire);
     let known = personal.known.read().unwrap_or_else(PoisonError::into_inner).by_digest.get(&digest).cloned();
     let found = match known {
         Some(token) => Some(token),
         None => match store::find_personal(&cx.app.db, &digest).await? {
-            Some(token) => personal.remember(Some(digest), token),
+            Some(token) => personal.remember(Some(digest), token, epoch),
             None => None,
         },
     };
@@ -172,12 +186,13 @@ pub async fn look_up(cx: &Cx, token: &str) -> Result<Option<Arc<PersonalToken>>,
 /// The live token whose media grant this is.
 pub async fn by_grant(cx: &Cx, grant: u64) -> Result<Option<Arc<PersonalToken>>, Error> {
     let personal = &cx.app.personal;
+    let epoch = personal.epoch.load(Ordering::Acquire);
     let known = personal.known.read().unwrap_or_else(PoisonError::into_inner).by_grant.get(&grant).cloned();
     match known {
         Some(token) => Ok(Some(token)),
         None => {
             let found = store::find_personal_by_grant(&cx.app.db, grant).await?;
-            Ok(found.and_then(|token| personal.remember(None, token)))
+            Ok(found.and_then(|token| personal.remember(None, token, epoch)))
         }
     }
 }

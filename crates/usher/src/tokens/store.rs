@@ -11,6 +11,9 @@ statements! {
     PUT_SIGNING_KEY: Write = "INSERT INTO signing_keys (kid, algorithm, sealed, state, made_at, state_at, until) \
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (kid) DO UPDATE SET state = excluded.state, \
         state_at = excluded.state_at, until = excluded.until";
+    // Locks until the commit, so that whoever comes second sees the keys that the first one made.
+    HOLD_KEYS: Write = "INSERT INTO guards (name, v) VALUES ('keys', 1) ON CONFLICT (name) DO UPDATE SET v = guards.v + 1";
+    HAS_SIGNING_KEY: Scan = "SELECT kid FROM signing_keys WHERE algorithm = $1 LIMIT 1";
     // The guard lets one of several rotations through: for the others the key waits no more.
     PROMOTE_SIGNING_KEY: Write = "UPDATE signing_keys SET state = 'current', state_at = $2 WHERE kid = $1 AND state = 'next'";
     DROP_SIGNING_KEY: Write = "DELETE FROM signing_keys WHERE kid = $1";
@@ -76,6 +79,16 @@ pub async fn signing_keys(db: &Db) -> Result<Vec<SigningKeyRow>, Error> {
             })
         })
         .collect()
+}
+
+/// Keeps others from making the first keys until the commit.
+pub(super) async fn hold_keys(tx: &mut Tx) -> Result<(), Error> {
+    tx.execute(&HOLD_KEYS, args![]).await.map(|_| ())
+}
+
+/// Whether there is a signing key of this algorithm.
+pub(super) async fn has_signing_key(tx: &mut Tx, algorithm: &str) -> Result<bool, Error> {
+    Ok(!tx.all(&HAS_SIGNING_KEY, args![algorithm]).await?.is_empty())
 }
 
 /// Writes a new key, or a known key's new state.
