@@ -16,6 +16,7 @@ mod login;
 mod machine;
 mod memory;
 mod nginx;
+mod nodes;
 mod place;
 mod prepare;
 mod process;
@@ -57,6 +58,8 @@ enum Act {
     All(all::Arguments),
     /// Serve "Hello, World!" and nothing else: the yardstick
     Hello(hello::Arguments),
+    /// Measure one node and two on PostgreSQL
+    Nodes(nodes::Arguments),
     /// Load a server for many minutes with everything at once, and say how it grows
     Soak(soak::Arguments),
     /// Fill a new installation with accounts and live sessions, and write credentials of some of them to a file
@@ -82,6 +85,7 @@ fn run(act: Act) -> Told<()> {
     match act {
         Act::All(arguments) => driver()?.block_on(all::run(arguments)),
         Act::Hello(arguments) => server()?.block_on(hello::run(arguments)),
+        Act::Nodes(arguments) => driver()?.block_on(nodes::run(arguments)),
         Act::Soak(arguments) => driver()?.block_on(soak::run(arguments)),
         Act::Prepare(arguments) => server()?.block_on(prepare::run(arguments)),
     }

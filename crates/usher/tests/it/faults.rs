@@ -1,6 +1,7 @@
 //! What happens when something under the server fails: it refuses, says so, lets nobody in, and goes on afterwards.
 
 use crate::support::app::{PASSWORD, TestApp};
+use crate::support::engine::about_the_file;
 use crate::support::shelf::{Shelf, url};
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -40,7 +41,11 @@ async fn without_its_database_the_server_lets_nobody_in_and_says_so() {
         let answer = alice.get(path).await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{path}: {}", answer.text());
         assert!(!answer.header("retry-after").is_empty(), "{path}");
-        assert!(!answer.text().contains("sqlite") && !answer.text().contains("closed"), "{path}: {}", answer.text());
+        assert!(
+            !answer.text().to_lowercase().contains("sql") && !answer.text().contains("closed"),
+            "{path}: {}",
+            answer.text()
+        );
     }
     for (path, body) in [
         ("/api/v1/login", json!({"username": "bob", "password": PASSWORD})),
@@ -62,6 +67,9 @@ async fn without_its_database_the_server_lets_nobody_in_and_says_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_somebody_else_holds_locked_is_503_and_then_served_again() {
+    if about_the_file() {
+        return;
+    }
     let app = TestApp::new().await;
     let alice = app.member("alice").await;
     let tokens = app.tokens("alice").await;
@@ -88,11 +96,7 @@ async fn a_file_that_somebody_else_holds_locked_is_503_and_then_served_again() {
 
 /// How many rows each table has that grows by itself.
 fn rows(app: &TestApp) -> BTreeMap<&'static str, i64> {
-    let database = rusqlite::Connection::open(app.folder().join("usher.db")).unwrap();
-    let count = |table: &'static str| {
-        let text = format!("SELECT count(*) FROM {table}");
-        (table, database.query_row(&text, [], |row| row.get(0)).unwrap())
-    };
+    let count = |table: &'static str| (table, app.count(&format!("SELECT count(*) FROM {table}")));
     let tables = ["sessions", "session_data", "links", "personal_tokens", "login_failures", "audit_events", "changes"];
     tables.into_iter().chain(["known_devices"]).map(count).collect()
 }

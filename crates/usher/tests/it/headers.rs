@@ -1,6 +1,7 @@
 //! What every answer carries, and what no request brings about: headers, methods, hosts, limits, other sites.
 
 use crate::support::app::{Actor, Answer, PASSWORD, TestApp};
+use crate::support::engine;
 use axum::body::Body;
 use http::header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN};
 use http::{Method, Request, StatusCode};
@@ -289,6 +290,15 @@ async fn only_registered_origins_may_read_and_only_on_the_routes_made_for_them()
 
 /// All rows of all tables but the instants of last use and the feed, which is not a state.
 fn state(app: &TestApp) -> BTreeMap<String, Vec<String>> {
+    if engine::server().is_some() {
+        let tables = app.sql("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()");
+        let rows = |table: &str| {
+            let text =
+                format!("SELECT CAST(to_jsonb(t) - 'last_used_at' AS TEXT) AS it FROM \"{table}\" t ORDER BY it");
+            app.sql(&text).into_iter().flatten().flatten().collect()
+        };
+        return tables.into_iter().flatten().flatten().map(|table| (table.clone(), rows(&table))).collect();
+    }
     let database = rusqlite::Connection::open_with_flags(
         app.folder().join("usher.db"),
         rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,

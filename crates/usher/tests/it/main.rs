@@ -11,6 +11,7 @@ mod gate;
 mod headers;
 mod hostile;
 mod mutants;
+mod nodes;
 mod parsers;
 mod races;
 mod statements;

@@ -7,11 +7,10 @@ use std::collections::BTreeSet;
 async fn every_statement_fits_the_tables_and_has_a_name_of_its_own() {
     let app = TestApp::new().await;
     let statements = usher::schema::statements();
-    let wrong: Vec<String> = statements
-        .iter()
-        .filter_map(|statement| usher_db::prepare_all(&app.app.db, &[*statement]).err())
-        .map(|error| error.to_string())
-        .collect();
+    let mut wrong = Vec::new();
+    for statement in &statements {
+        wrong.extend(usher_db::prepare_all(&app.app.db, &[*statement]).await.err().map(|error| error.to_string()));
+    }
     assert!(wrong.is_empty(), "{wrong:#?}");
     let names: BTreeSet<_> = statements.iter().map(|statement| statement.name).collect();
     assert_eq!(names.len(), statements.len());

@@ -93,7 +93,7 @@ async fn a_name_is_one_groups_in_any_spelling() {
 
 #[tokio::test]
 async fn of_32_groups_of_one_name_made_at_once_one_is_made() {
-    let app = TestApp::new().await;
+    let app = TestApp::new().await.twin().await;
     let admin = app.admin("root").await;
     let tasks: Vec<_> = (0..32)
         .map(|_| {

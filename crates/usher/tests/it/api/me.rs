@@ -82,8 +82,7 @@ async fn a_new_email_address_is_unproven_and_dates_outstanding_access_tokens() {
     let outdated = program.get("/api/v1/me").await;
     assert_eq!((outdated.status, outdated.code().as_str()), (StatusCode::UNAUTHORIZED, "token_outdated"));
 
-    let database = rusqlite::Connection::open(app.folder().join("usher.db")).unwrap();
-    database.execute("UPDATE accounts SET verified_at = 1", []).unwrap();
+    app.sql("UPDATE accounts SET verified_at = 1");
     assert_eq!(patch(&alice, json!({"email": "alice@example.org"})).await.json()["verified"], true, "the same address");
     assert_eq!(patch(&alice, json!({"email": "alice@example.com"})).await.json()["verified"], false);
 }
@@ -228,7 +227,7 @@ async fn whoever_must_change_the_password_may_leave_instead() {
 
 #[tokio::test]
 async fn of_32_password_changes_at_once_one_counts() {
-    let app = TestApp::with(|config| config.throttle.free_attempts = 1_000).await;
+    let app = TestApp::with(|config| config.throttle.free_attempts = 1_000).await.twin().await;
     let alice = app.member("alice").await;
     let answers = at_once(32, |number| {
         let alice = app.browser().with_cookie("usher", &alice.cookie("usher").unwrap());
@@ -243,18 +242,12 @@ async fn of_32_password_changes_at_once_one_counts() {
 async fn a_reset_link_made_before_is_withdrawn_by_a_password_change() {
     let app = TestApp::new().await;
     let alice = app.member("alice").await;
-    let database = || rusqlite::Connection::open(app.folder().join("usher.db")).unwrap();
     let id = alice.get("/api/v1/me").await.json()["id"].as_str().unwrap().to_owned();
-    database()
-        .execute(
-            "INSERT INTO links (id, kind, digest, account_id, made_at, expires_at) VALUES ('l', 'reset', 'd', ?1, 1, 9)",
-            [&id],
-        )
-        .unwrap();
+    app.sql(&format!(
+        "INSERT INTO links (id, kind, digest, account_id, made_at, expires_at) VALUES ('l', 'reset', 'd', '{id}', 1, 9)"
+    ));
     assert_eq!(change(&alice, PASSWORD, NEW, false).await.status, StatusCode::NO_CONTENT);
-    let revoked: Option<i64> =
-        database().query_row("SELECT revoked_at FROM links WHERE id = 'l'", [], |row| row.get(0)).unwrap();
-    assert!(revoked.is_some());
+    assert!(app.sql("SELECT revoked_at FROM links WHERE id = 'l'")[0][0].is_some());
 }
 
 #[tokio::test]

@@ -159,9 +159,7 @@ async fn a_common_or_own_word_is_refused_with_the_reason_wherever_a_password_is_
 
 /// The account's hash as its row has it.
 fn stored(app: &TestApp, id: AccountId) -> String {
-    let database = rusqlite::Connection::open(app.folder().join("usher.db")).unwrap();
-    let text = "SELECT encoded FROM passwords WHERE account_id = ?1";
-    database.query_row(text, [id.to_string()], |row| row.get(0)).unwrap()
+    app.sql(&format!("SELECT encoded FROM passwords WHERE account_id = '{id}'"))[0][0].clone().unwrap()
 }
 
 async fn imported(app: &TestApp, name: &str, encoded: String) -> AccountId {

@@ -64,7 +64,7 @@ async fn a_replayed_refresh_token_ends_the_session() {
 
 #[tokio::test]
 async fn of_32_exchanges_at_once_there_is_one_live_line() {
-    let app = TestApp::new().await;
+    let app = TestApp::new().await.twin().await;
     let (program, first) = alice(&app).await;
     for _ in 0..10 {
         let tasks: Vec<_> = (0..32)
@@ -112,7 +112,7 @@ async fn a_refresh_token_outlives_a_restart() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn each_token_of_a_long_line_shown_by_32_at_once_has_one_successor() {
-    let app = TestApp::new().await;
+    let app = TestApp::new().await.twin().await;
     let (program, mut token) = alice(&app).await;
     for round in 0..60 {
         let tasks: Vec<_> = (0..32)

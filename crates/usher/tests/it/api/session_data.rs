@@ -140,7 +140,7 @@ async fn what_all_sessions_of_an_account_hold_together_is_limited() {
 
 #[tokio::test]
 async fn the_limit_holds_when_32_write_at_once() {
-    let app = TestApp::with(|config| config.sessions.data_limit = 1_000).await;
+    let app = TestApp::with(|config| config.sessions.data_limit = 1_000).await.twin().await;
     let alice = app.member("alice").await;
     let tablet = app.logged_in("alice").await;
     let answers = at_once(32, |number| {
@@ -188,10 +188,7 @@ async fn sweeping_removes_what_is_over_and_nothing_else() {
     for key in ["keep/week/draft", "scratch", "z"] {
         put(&tablet, key, json!(1)).await;
     }
-    let count = || {
-        let database = rusqlite::Connection::open(app.folder().join("usher.db")).unwrap();
-        database.query_row("SELECT count(*) FROM session_data", [], |row| row.get::<_, i64>(0)).unwrap()
-    };
+    let count = || app.count("SELECT count(*) FROM session_data");
     assert_eq!(data::sweep(&app.cx(), 1_000).await.unwrap(), 0, "both sessions live");
     tablet.post("/api/v1/logout", json!({})).await;
     assert_eq!(data::sweep(&app.cx(), 1_000).await.unwrap(), 2, "found behind a full page of what is kept");
@@ -244,8 +241,7 @@ async fn data_goes_with_the_account() {
     let deleted = app.cx().write("test.delete", async move |tx| accounts::delete(tx, id, now).await).await;
     deleted.unwrap().unwrap();
     assert_eq!(root.get(&format!("/api/v1/sessions/{session}/data")).await.status, StatusCode::NOT_FOUND);
-    let database = rusqlite::Connection::open(app.folder().join("usher.db")).unwrap();
-    assert_eq!(database.query_row("SELECT count(*) FROM session_data", [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    assert_eq!(app.count("SELECT count(*) FROM session_data"), 0);
 }
 
 #[tokio::test]

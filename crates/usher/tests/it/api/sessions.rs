@@ -130,7 +130,7 @@ async fn ending_all_ends_this_one_too() {
 
 #[tokio::test]
 async fn of_32_ends_of_one_session_at_once_one_ends_it_and_one_event_tells() {
-    let app = TestApp::new().await;
+    let app = TestApp::new().await.twin().await;
     let alice = app.member("alice").await;
     let tablet = app.logged_in("alice").await;
     let path = format!("/api/v1/me/sessions/{}", current(&tablet).await);
@@ -142,7 +142,5 @@ async fn of_32_ends_of_one_session_at_once_one_ends_it_and_one_event_tells() {
     let ended = answers.iter().filter(|status| **status == StatusCode::NO_CONTENT).count();
     let found_ended = answers.iter().filter(|status| **status == StatusCode::NOT_FOUND).count();
     assert_eq!((ended, found_ended), (1, 31), "{answers:?}");
-    let database = rusqlite::Connection::open(app.folder().join("usher.db")).unwrap();
-    let count = "SELECT count(*) FROM audit_events WHERE event = 'session_ended'";
-    assert_eq!(database.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE event = 'session_ended'"), 1);
 }

@@ -73,10 +73,7 @@ async fn a_pepper_is_needed_for_what_was_hashed_with_it_and_gives_way_to_the_nex
     let (first, second) = (format!("one:{}", "1".repeat(32)), format!("two:{}", "2".repeat(32)));
     let bare = TestApp::new().await;
     bare.account("alice", Role::User).await;
-    let stored = |app: &TestApp| -> String {
-        let database = rusqlite::Connection::open(app.folder().join("usher.db")).unwrap();
-        database.query_row("SELECT encoded FROM passwords", [], |row| row.get(0)).unwrap()
-    };
+    let stored = |app: &TestApp| -> String { app.sql("SELECT encoded FROM passwords")[0][0].clone().unwrap() };
     let mut app = bare;
     // The key that is current, and the file that brings it: each login moves the hash to it.
     for (name, text) in [("one", first.clone()), ("two", format!("# the next one\n{first}\n{second}\n"))] {

@@ -387,7 +387,7 @@ async fn the_last_admin_stays() {
 
 #[tokio::test]
 async fn of_32_admins_removing_each_other_at_once_one_is_left() {
-    let app = TestApp::new().await;
+    let app = TestApp::new().await.twin().await;
     let mut admins = Vec::new();
     for n in 0..8 {
         admins.push((app.admin(&format!("admin {n}")).await, String::new()));

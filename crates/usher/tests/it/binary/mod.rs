@@ -11,6 +11,7 @@ mod ending;
 mod import;
 mod lan;
 mod migration;
+mod nodes;
 mod refusals;
 mod start;
 mod strain;

@@ -1,5 +1,6 @@
-//! The whole server in this process: a fresh database in a temporary folder, a clock that tests move, and people.
+//! The whole server in this process: a fresh database of this run's engine, a temporary folder, a clock that tests move, and people.
 
+use super::engine::{self, Database};
 use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN, SET_COOKIE};
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -7,7 +8,8 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -43,6 +45,21 @@ pub struct TestApp {
     pub router: Front,
     config: Config,
     folder: Arc<TempDir>,
+    database: Option<Arc<Database>>,
+    twin: Option<Arc<Twin>>,
+}
+
+/// A second node on the same database, which acts in turn with the first.
+struct Twin {
+    app: Arc<App>,
+    routers: [Front; 2],
+    turn: AtomicUsize,
+}
+
+impl Twin {
+    fn next(&self) -> usize {
+        self.turn.fetch_add(1, Ordering::Relaxed) % 2
+    }
 }
 
 impl TestApp {
@@ -53,17 +70,44 @@ impl TestApp {
 
     /// A server whose configuration is changed first.
     pub async fn with(change: impl FnOnce(&mut Config)) -> TestApp {
+        let mut config = TestApp::standard();
+        change(&mut config);
+        let folder = Arc::new(TempDir::with_prefix("usher-test-").unwrap());
+        let database = match engine::server() {
+            Some(_) => Some(Arc::new(Database::of(schema::MIGRATIONS).await)),
+            None => None,
+        };
+        TestApp::open(config, folder, database, Clock::manual(BEGINNING)).await
+    }
+
+    fn standard() -> Config {
         let mut config = Config::default();
         config.accounts.hash.memory_kib = 64;
         config.accounts.hash.passes = 1;
-        change(&mut config);
-        let folder = Arc::new(TempDir::with_prefix("usher-test-").unwrap());
-        TestApp::open(config, folder, Clock::manual(BEGINNING)).await
+        // A machine that is busy with other tests is not cut off from its database.
+        config.database.staleness = Duration::from_secs(60);
+        config.database.statement_timeout = Duration::from_secs(30);
+        config.database.connect_timeout = Duration::from_secs(30);
+        config.database.pool = 8;
+        config
     }
 
-    async fn open(config: Config, folder: Arc<TempDir>, clock: Clock) -> TestApp {
-        let url = DatabaseUrl::Sqlite(folder.path().join("usher.db"));
-        let db = Db::open(&url, schema::MIGRATIONS).await.unwrap();
+    async fn open(config: Config, folder: Arc<TempDir>, database: Option<Arc<Database>>, clock: Clock) -> TestApp {
+        let url = match &database {
+            Some(database) => database.url().parse().unwrap(),
+            None => DatabaseUrl::Sqlite(folder.path().join("usher.db")),
+        };
+        TestApp::at(url, config, folder, database, clock).await
+    }
+
+    async fn at(
+        url: DatabaseUrl,
+        config: Config,
+        folder: Arc<TempDir>,
+        database: Option<Arc<Database>>,
+        clock: Clock,
+    ) -> TestApp {
+        let db = Db::open_with(&url, schema::MIGRATIONS, &config.database.options()).await.unwrap();
         let around = Surroundings {
             db,
             vault: Vault::new(&MasterKey::from_bytes([7; 32])),
@@ -71,7 +115,87 @@ impl TestApp {
             rng: Arc::new(Rng::os()),
         };
         let app = App::build(config.clone(), around).await.unwrap();
-        TestApp { router: router::build(&app), app, clock, config, folder }
+        TestApp { router: router::build(&app), app, clock, config, folder, database, twin: None }
+    }
+
+    /// The same with a second node where the engine allows it: from here on, contexts and people (clones of them too)
+    /// are at one node and the other in turn. So whatever races, races across nodes.
+    pub async fn twin(mut self) -> TestApp {
+        if let Some(other) = self.other_node().await {
+            let routers = [self.router.clone(), other.router.clone()];
+            self.twin = Some(Arc::new(Twin { app: other.app, routers, turn: AtomicUsize::new(0) }));
+        }
+        self
+    }
+
+    /// What runs, on every node.
+    pub fn apps(&self) -> Vec<Arc<App>> {
+        std::iter::once(&self.app).chain(self.twin.as_ref().map(|twin| &twin.app)).cloned().collect()
+    }
+
+    /// How many nodes act.
+    pub fn nodes(&self) -> u64 {
+        if self.twin.is_some() { 2 } else { 1 }
+    }
+
+    /// Waits until every node has heard of everything that is committed.
+    pub async fn settled(&self) {
+        let Some(twin) = &self.twin else { return };
+        let head = self.app.db.changes_after(i64::MAX - 1, 0).await.unwrap().head;
+        for app in [&self.app, &twin.app] {
+            while app.db.followed().is_some_and(|followed| followed < head) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+
+    /// Another node on the same database, with the same clock. None where there is no such thing.
+    pub async fn other_node(&self) -> Option<TestApp> {
+        self.node_with(self.clock.clone(), |_| {}).await
+    }
+
+    /// The same, with a clock and a configuration of its own.
+    pub async fn node_with(&self, clock: Clock, change: impl FnOnce(&mut Config)) -> Option<TestApp> {
+        let database = self.database.clone()?;
+        let mut config = self.config.clone();
+        change(&mut config);
+        Some(TestApp::open(config, self.folder.clone(), Some(database), clock).await)
+    }
+
+    /// Another node that reaches the database at `url`.
+    pub async fn node_at(&self, url: &str, change: impl FnOnce(&mut Config)) -> TestApp {
+        let mut config = self.config.clone();
+        change(&mut config);
+        TestApp::at(url.parse().unwrap(), config, self.folder.clone(), self.database.clone(), self.clock.clone()).await
+    }
+
+    /// A server on a database that the test brings.
+    pub async fn on(url: &str, change: impl FnOnce(&mut Config)) -> TestApp {
+        let mut config = TestApp::standard();
+        change(&mut config);
+        let folder = Arc::new(TempDir::with_prefix("usher-test-").unwrap());
+        TestApp::at(url.parse().unwrap(), config, folder, None, Clock::manual(BEGINNING)).await
+    }
+
+    /// The database of this server, where it is on a server of its own.
+    pub fn database(&self) -> Option<&Database> {
+        self.database.as_deref()
+    }
+
+    /// What the database answers to any text, as text, past everything that the server knows.
+    pub fn sql(&self, text: &str) -> Vec<Vec<Option<String>>> {
+        match &self.database {
+            Some(database) => {
+                let url = database.url();
+                now(engine::query(&url, text)).unwrap()
+            }
+            None => in_file(&self.folder.path().join("usher.db"), text),
+        }
+    }
+
+    /// The one number that the database answers.
+    pub fn count(&self, text: &str) -> i64 {
+        self.sql(text)[0][0].as_deref().unwrap().parse().unwrap()
     }
 
     /// Ends this server and starts another one on the same files.
@@ -81,24 +205,27 @@ impl TestApp {
 
     /// The same, with a configuration that its owner changed meanwhile.
     pub async fn restart_with(self, change: impl FnOnce(&mut Config)) -> TestApp {
-        let TestApp { app, clock, router, mut config, folder } = self;
+        let TestApp { app, clock, router, mut config, folder, database, twin: _ } = self;
         change(&mut config);
         usher::sessions::flush_every_use(&Cx::internal(&app, "restart")).await.unwrap();
         drop(router);
         let db = app.db.clone();
         drop(app);
         db.close().await;
-        TestApp::open(config, folder, clock).await
+        TestApp::open(config, folder, database, clock).await
     }
 
-    /// Where the database lies.
+    /// Where its files lie; the database among them, when it is one.
     pub fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()
     }
 
     /// The context of an act that no request asked for.
     pub fn cx(&self) -> Cx {
-        Cx::internal(&self.app, "test")
+        match &self.twin {
+            Some(twin) if twin.next() == 1 => Cx::internal(&twin.app, "test"),
+            _ => Cx::internal(&self.app, "test"),
+        }
     }
 
     /// Moves time.
@@ -131,8 +258,13 @@ impl TestApp {
 
     /// Somebody whom the server does not know, with a program.
     pub fn anonymous(&self) -> Actor {
+        let router = match &self.twin {
+            Some(twin) => twin.routers[twin.next()].clone(),
+            None => self.router.clone(),
+        };
         Actor {
-            router: self.router.clone(),
+            router,
+            twin: self.twin.clone(),
             browser: false,
             bearer: None,
             cookies: Arc::default(),
@@ -179,14 +311,60 @@ impl TestApp {
     }
 }
 
+/// Does it now, whatever this thread does meanwhile.
+pub fn now<T: Send>(future: impl Future<Output = T> + Send) -> T {
+    std::thread::scope(|scope| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        scope.spawn(move || runtime.block_on(future)).join().unwrap()
+    })
+}
+
+fn in_file(path: &Path, text: &str) -> Vec<Vec<Option<String>>> {
+    use rusqlite::types::ValueRef;
+    let database = rusqlite::Connection::open(path).unwrap();
+    let mut statement = database.prepare(text).unwrap();
+    let columns = statement.column_count();
+    let mut found = Vec::new();
+    let mut rows = statement.query([]).unwrap();
+    while let Some(row) = rows.next().unwrap() {
+        let value = |at| match row.get_ref(at).unwrap() {
+            ValueRef::Null => None,
+            ValueRef::Integer(number) => Some(number.to_string()),
+            ValueRef::Text(text) => Some(String::from_utf8(text.to_vec()).unwrap()),
+            other => panic!("{other:?} is not of the dialect"),
+        };
+        found.push((0..columns).map(value).collect());
+    }
+    found
+}
+
 /// Somebody at the other end: a browser with cookies, or a program.
-#[derive(Clone)]
 pub struct Actor {
     router: Front,
+    twin: Option<Arc<Twin>>,
     browser: bool,
     bearer: Option<String>,
     cookies: Arc<Mutex<BTreeMap<String, String>>>,
     address: String,
+}
+
+impl Clone for Actor {
+    /// The same person, at the next node.
+    fn clone(&self) -> Actor {
+        let router = match &self.twin {
+            Some(twin) => twin.routers[twin.next()].clone(),
+            None => self.router.clone(),
+        };
+        let Actor { twin, browser, bearer, cookies, address, .. } = self;
+        Actor {
+            router,
+            twin: twin.clone(),
+            browser: *browser,
+            bearer: bearer.clone(),
+            cookies: cookies.clone(),
+            address: address.clone(),
+        }
+    }
 }
 
 /// What came back.
@@ -225,7 +403,12 @@ impl Answer {
 impl Actor {
     /// Somebody at another router over the same application.
     pub fn of(app: &TestApp, router: Front) -> Actor {
-        Actor { router, ..app.anonymous() }
+        Actor { router, twin: None, ..app.anonymous() }
+    }
+
+    /// The same, at another node.
+    pub fn through(&self, node: &TestApp) -> Actor {
+        Actor { router: node.router.clone(), twin: None, ..self.clone() }
     }
 
     /// The same, holding a bearer token.

@@ -6,8 +6,13 @@
 pub mod app;
 pub mod authenticator;
 pub mod browser;
+pub mod cluster;
+#[path = "../../../../usher-db/tests/it/engine.rs"]
+pub mod engine;
 pub mod program;
 pub mod server;
 pub mod shelf;
 pub mod soft_key;
 pub mod together;
+#[path = "../../../../usher-db/tests/it/wire.rs"]
+pub mod wire;

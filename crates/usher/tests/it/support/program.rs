@@ -1,11 +1,14 @@
 //! The built program, as a person or systemd starts it: its own process, its own folder, no environment of ours.
 
+use super::app::now;
+use super::engine::{self, Database};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// A password that the rules accept.
@@ -14,15 +17,35 @@ pub const PASSWORD: &str = "plum-anchor-violin-37";
 /// A folder with a data directory that was not begun, and a folder of media.
 pub struct Home {
     folder: TempDir,
+    database: Option<Arc<Database>>,
 }
 
 impl Home {
     /// A fresh one.
     pub fn new() -> Home {
+        Home::on(engine::server().map(|_| Arc::new(now(Database::empty()))))
+    }
+
+    /// A fresh one on a file, whatever the run's engine.
+    pub fn on_a_file() -> Home {
+        Home::on(None)
+    }
+
+    fn on(database: Option<Arc<Database>>) -> Home {
         let folder = TempDir::with_prefix("usher-binary-").unwrap();
         std::fs::create_dir(folder.path().join("music")).unwrap();
         std::fs::write(folder.path().join("music/note.txt"), "la\n").unwrap();
-        Home { folder }
+        Home { folder, database }
+    }
+
+    /// Another machine's folder, on the same database. Its data directory has no master key yet.
+    pub fn beside(&self) -> Home {
+        Home::on(self.database.clone())
+    }
+
+    /// The address of the database, where it is on a server.
+    pub fn database(&self) -> Option<String> {
+        self.database.as_ref().map(|database| database.url())
     }
 
     /// A path in the folder.
@@ -54,6 +77,7 @@ impl Home {
             .env("TMPDIR", self.folder.path())
             .env("USHER_ACCOUNTS_HASH_MEMORY_KIB", "19456")
             .env("USHER_ACCOUNTS_HASH_PASSES", "2")
+            .envs(self.database().map(|url| ("USHER_DATABASE", url)))
             .current_dir(self.folder.path())
             .arg("--data")
             .arg(self.data())

@@ -12,7 +12,7 @@ const ASKED: &[(&[&str], &[&str])] = &[
     (&["Uuid", "now_v7"], &[]),
     (&["Uuid", "new_v4"], &[]),
     (&["thread", "sleep"], &["crates/usher/tests/it/support/", "crates/usher-bench/"]),
-    (&["env", "var"], &["crates/usher/tests/", "crates/usher-bench/"]),
+    (&["env", "var"], &["crates/usher/tests/", "crates/usher-db/tests/it/engine.rs", "crates/usher-bench/"]),
     (&["env", "vars"], &["crates/usher/src/main.rs"]),
     (&["env", "vars_os"], &["crates/usher/src/main.rs"]),
     (&["env", "set_var"], &[]),
