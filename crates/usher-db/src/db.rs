@@ -175,6 +175,7 @@ impl Db {
     pub async fn few(&self, statement: &'static Point, args: Vec<Value>) -> Result<Vec<Row>, Error> {
         match &self.engine {
             Engine::Lite(engine) => engine.few(statement, args),
+            Engine::Pg(engine) => engine.few(statement, args).await,
         }
     }
 

@@ -158,6 +158,10 @@ impl Engine {
         Ok(self.read(&statement.0, args).await?.into_iter().next())
     }
 
+    pub(crate) async fn few(&self, statement: &'static Point, args: Vec<Value>) -> Result<Vec<Row>, Error> {
+        self.read(&statement.0, args).await
+    }
+
     pub(crate) async fn all(&self, statement: &'static Scan, args: Vec<Value>) -> Result<Vec<Row>, Error> {
         self.read(&statement.0, args).await
     }
