@@ -72,10 +72,11 @@ async fn nobody_is_admitted_after_the_end_of_the_session_was_told() {
                     told.store(true, Ordering::SeqCst);
                     return status == StatusCode::OK;
                 }
-                for _ in 0..200 {
+                for turn in 0..200 {
                     let after = told.load(Ordering::SeqCst);
                     // Some of them make memory forget, so that rows are read while the end commits.
-                    if n % 8 == 1 {
+                    // On a server, where a read takes its time, seldom enough that one gets through.
+                    if n % 8 == 1 && (!app.db.is_shared() || turn % 40 == 0) {
                         app.sessions.forget_all();
                     }
                     let cx = usher::cx::Cx::internal(&app, "race");
