@@ -329,7 +329,7 @@ async fn a_network_gets_so_many_codes_and_no_more() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_fifty_polls_at_once_one_gets_the_session() {
-    let app = TestApp::new().await;
+    let app = TestApp::new().await.twin().await;
     let id = app.account("alice", Role::User).await;
     let alice = app.logged_in("alice").await;
     let asked = ask(&app.anonymous(), "").await;
@@ -347,7 +347,7 @@ async fn of_fifty_polls_at_once_one_gets_the_session() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_fifty_people_at_once_one_gets_to_decide() {
-    let app = TestApp::with(|config| config.accounts.hash.queue = 1_000).await;
+    let app = TestApp::with(|config| config.accounts.hash.queue = 1_000).await.twin().await;
     let asked = ask(&app.anonymous(), "").await;
     let mut people = Vec::new();
     for n in 0..50 {

@@ -159,8 +159,9 @@ async fn a_challenge_is_answered_once_within_five_minutes_and_for_what_it_was_ma
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_fifty_answers_to_one_challenge_at_once_one_logs_in() {
-    let app = TestApp::new().await;
-    let owner = app.member("alice").await;
+    let app = TestApp::new().await.twin().await;
+    let id = app.account("alice", Role::User).await;
+    let owner = app.logged_in("alice").await;
     let (mut key, _) = registered(&owner, "Phone").await;
     let asked = asked(&app.browser(), false).await;
     let body = json!({"step": asked["step"], "answer": key.answer(&asked["options"])});
@@ -171,6 +172,8 @@ async fn of_fifty_answers_to_one_challenge_at_once_one_logs_in() {
     .await;
     assert_eq!(statuses.iter().filter(|status| **status == StatusCode::OK).count(), 1, "{statuses:?}");
     assert!(statuses.iter().all(|status| matches!(status.as_u16(), 200 | 401)), "{statuses:?}");
+    let live = usher::sessions::list_live(&app.app.db, id).await.unwrap();
+    assert_eq!(live.iter().filter(|session| session.amr == "pop mfa").count(), 1);
 }
 
 #[tokio::test]

@@ -247,7 +247,7 @@ async fn a_code_is_good_with_its_own_token_only() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_fifty_polls_at_once_one_gets_the_tokens() {
-    let app = app().await;
+    let app = app().await.twin().await;
     let id = app.account("alice", Role::User).await;
     let (watch, phone) = (App::new(&app, MOBILE), App::new(&app, MOBILE));
     let made = watch.make_code().await;

@@ -198,6 +198,22 @@ impl TestApp {
         self.sql(text)[0][0].as_deref().unwrap().parse().unwrap()
     }
 
+    /// Everything that the database has written down, to be searched: its files, or each row of each table with its name.
+    pub fn kept(&self) -> Vec<u8> {
+        if self.database.is_none() {
+            let files = std::fs::read_dir(self.folder.path()).unwrap();
+            return files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
+        }
+        let mut all = String::new();
+        let tables = self.sql("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()");
+        for table in tables.into_iter().flatten().flatten() {
+            all.push_str(&table);
+            let rows = self.sql(&format!("SELECT CAST(t AS TEXT) FROM \"{table}\" t"));
+            rows.into_iter().flatten().flatten().for_each(|row| all.push_str(&row));
+        }
+        all.into_bytes()
+    }
+
     /// Ends this server and starts another one on the same files.
     pub async fn restart(self) -> TestApp {
         self.restart_with(|_| {}).await
