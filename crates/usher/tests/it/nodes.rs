@@ -1,6 +1,6 @@
 //! Several nodes on one PostgreSQL database: what one commits holds on all, and a node that cannot know does not guess.
 
-use crate::support::app::{Actor, PASSWORD, TestApp};
+use crate::support::app::{Actor, Answer, PASSWORD, TestApp};
 use crate::support::cluster::Cluster;
 use crate::support::engine::{Database, about_nodes};
 use crate::support::shelf::{Shelf, personal_token, url};
@@ -15,7 +15,9 @@ use usher::accounts::{self, Role, Standing, username::Username};
 use usher::cx::Cx;
 use usher::gate::{self, Door, Refusal, Shown};
 use usher::login::links::{self, Kind as LinkKind, LinkError};
+use usher::oauth::DEVICE_GRANT;
 use usher::schema;
+use usher::sessions;
 use usher::time::Clock;
 use usher::tokens::personal;
 use usher_db::Db;
@@ -210,6 +212,8 @@ struct History {
     successors: Mutex<BTreeMap<(usize, String), BTreeSet<String>>>,
     /// For each link: how many were told that they spent it.
     spent: Mutex<BTreeMap<usize, usize>>,
+    /// For each link code: how many devices got its session.
+    redeemed: Mutex<BTreeMap<usize, usize>>,
     /// When each session's end was told, by a clock that only counts.
     told: Mutex<BTreeMap<usize, u64>>,
     /// Sessions, with the moment at which their refresh began, that were refreshed.
@@ -230,11 +234,53 @@ impl History {
     }
 }
 
+/// What is contended for.
+struct Stock {
+    /// The newest refresh token of each session.
+    current: Vec<Mutex<String>>,
+    /// Invitations.
+    links: Vec<String>,
+    /// Devices' codes that somebody approved.
+    codes: Vec<String>,
+}
+
+impl Stock {
+    async fn of(app: &TestApp) -> Stock {
+        app.account("alice", Role::User).await;
+        let bob = app.member("bob").await;
+        let mut stock = Stock { current: Vec::new(), links: Vec::new(), codes: Vec::new() };
+        for _ in 0..SESSIONS {
+            let token = app.tokens("alice").await["refresh_token"].as_str().unwrap().to_owned();
+            stock.current.push(Mutex::new(token));
+        }
+        for _ in 0..LINKS {
+            let link = links::make(&app.cx(), LinkKind::Invite, None, "").await.unwrap();
+            stock.links.push(link.path.rsplit('/').next().unwrap().to_owned());
+        }
+        for number in 0..CODES {
+            let device = app.anonymous().at_address(&format!("198.51.100.{number}"));
+            let asked = device.form("/oauth/device_authorization", &[("client_id", "usher-device")]).await.json();
+            let code = [("code", asked["user_code"].as_str().unwrap())];
+            assert_eq!(bob.form("/link", &code).await.status, StatusCode::OK);
+            assert_eq!(bob.form("/link/approve", &code).await.status, StatusCode::SEE_OTHER);
+            stock.codes.push(asked["device_code"].as_str().unwrap().to_owned());
+        }
+        stock
+    }
+}
+
+/// A device asks for the session of its code.
+async fn poll(device: &Actor, code: &str) -> Answer {
+    let fields = [("grant_type", DEVICE_GRANT), ("client_id", "usher-device"), ("device_code", code)];
+    device.form("/oauth/token", &fields).await
+}
+
 const SESSIONS: usize = 48;
 const LINKS: usize = 40;
+const CODES: usize = 40;
 const OPERATIONS: usize = 10_000;
 
-/// Ten thousand exchanges, ends and spent links at once on two nodes, while their database is killed and started
+/// Ten thousand exchanges, ends, spent links and redeemed link codes at once on two nodes, while their database is killed and started
 /// again. Afterwards the history is checked: whatever could be won once was won once at most, what was told as ended
 /// stayed ended, and what was acknowledged is there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -251,23 +297,12 @@ async fn histories_of_two_nodes_have_one_winner_each_and_no_resurrected_session_
         config.database.connect_timeout = Duration::from_secs(5);
     };
     let nodes = [TestApp::on(&address, configure).await, TestApp::on(&address, configure).await];
-    nodes[0].account("alice", Role::User).await;
-    let mut tokens = Vec::new();
-    for _ in 0..SESSIONS {
-        tokens.push(nodes[0].tokens("alice").await["refresh_token"].as_str().unwrap().to_owned());
-    }
-    let mut made = Vec::new();
-    for _ in 0..LINKS {
-        let link = links::make(&nodes[0].cx(), LinkKind::Invite, None, "").await.unwrap();
-        made.push(link.path.rsplit('/').next().unwrap().to_owned());
-    }
-    let history = Arc::new(History::default());
-    let current: Arc<Vec<Mutex<String>>> = Arc::new(tokens.into_iter().map(Mutex::new).collect());
-    let (made, next) = (Arc::new(made), Arc::new(AtomicU64::new(0)));
+    let stock = Arc::new(Stock::of(&nodes[0]).await);
+    let (history, next) = (Arc::new(History::default()), Arc::new(AtomicU64::new(0)));
     let down = Arc::new(AtomicBool::new(false));
     let workers: Vec<_> = (0..24)
         .map(|worker| {
-            let (history, current, made, next) = (history.clone(), current.clone(), made.clone(), next.clone());
+            let (history, stock, next) = (history.clone(), stock.clone(), next.clone());
             let (actor, cx) = (nodes[worker % 2].anonymous(), nodes[worker % 2].cx());
             tokio::spawn(async move {
                 loop {
@@ -275,7 +310,7 @@ async fn histories_of_two_nodes_have_one_winner_each_and_no_resurrected_session_
                     if number >= OPERATIONS {
                         return;
                     }
-                    operate(number, &history, &current, &made, &actor, &cx).await;
+                    operate(number, &history, &stock, &actor, &cx).await;
                     history.done.fetch_add(1, Ordering::SeqCst);
                 }
             })
@@ -300,10 +335,11 @@ async fn histories_of_two_nodes_have_one_winner_each_and_no_resurrected_session_
     killing.await.unwrap();
     assert!(down.load(Ordering::SeqCst) && history.unavailable.load(Ordering::SeqCst) > 0, "it was felt");
     assert!(history.unavailable.load(Ordering::SeqCst) < OPERATIONS as u64 / 2, "and it passed");
-    check(&history, &nodes, &current).await;
+    check(&history, &nodes, &stock).await;
 }
 
-async fn operate(number: usize, history: &History, current: &[Mutex<String>], made: &[String], actor: &Actor, cx: &Cx) {
+async fn operate(number: usize, history: &History, stock: &Stock, actor: &Actor, cx: &Cx) {
+    let current = &stock.current;
     let session = number.wrapping_mul(7_919) % SESSIONS;
     match number % 100 {
         // Half of the sessions are ended in the course of time, each several times at once.
@@ -320,10 +356,20 @@ async fn operate(number: usize, history: &History, current: &[Mutex<String>], ma
                 other => panic!("{other}: {}", answer.text()),
             }
         }
+        20..30 => {
+            let code = number / 7 % CODES;
+            let answer = poll(actor, &stock.codes[code]).await;
+            match answer.status {
+                StatusCode::OK => *history.redeemed.lock().unwrap().entry(code).or_default() += 1,
+                StatusCode::SERVICE_UNAVAILABLE => history.refused(),
+                StatusCode::BAD_REQUEST => {}
+                other => panic!("{other}: {}", answer.text()),
+            }
+        }
         0..20 => {
             let link = number.wrapping_mul(31) % LINKS;
             let name = Username::parse(&format!("guest {number}")).unwrap();
-            match links::create_account(cx, LinkKind::Invite, &made[link], name, "no hash".to_owned()).await {
+            match links::create_account(cx, LinkKind::Invite, &stock.links[link], name, "no hash".to_owned()).await {
                 Ok(_) => *history.spent.lock().unwrap().entry(link).or_default() += 1,
                 Err(LinkError::Storage(error)) if error.is_unavailable() => history.refused(),
                 Err(_) => {}
@@ -348,7 +394,7 @@ async fn operate(number: usize, history: &History, current: &[Mutex<String>], ma
     }
 }
 
-async fn check(history: &History, nodes: &[TestApp; 2], current: &[Mutex<String>]) {
+async fn check(history: &History, nodes: &[TestApp; 2], stock: &Stock) {
     for (shown, given) in history.successors.lock().unwrap().iter() {
         assert_eq!(given.len(), 1, "a token of session {} has {} successors", shown.0, given.len());
     }
@@ -359,7 +405,7 @@ async fn check(history: &History, nodes: &[TestApp; 2], current: &[Mutex<String>
     for (session, began) in history.refreshed.lock().unwrap().iter() {
         assert!(told.get(session).is_none_or(|ended| began < ended), "session {session} was refreshed after its end");
     }
-    for (session, token) in current.iter().enumerate() {
+    for (session, token) in stock.current.iter().enumerate() {
         let token = token.lock().unwrap().clone();
         for node in nodes {
             let answer = node.anonymous().post("/api/v1/refresh", json!({"refresh_token": token})).await;
@@ -368,6 +414,16 @@ async fn check(history: &History, nodes: &[TestApp; 2], current: &[Mutex<String>
             }
         }
     }
+    let redeemed = history.redeemed.lock().unwrap().clone();
+    assert!(redeemed.len() > CODES / 2 && redeemed.values().all(|times| *times == 1), "{redeemed:?}");
+    for (code, text) in stock.codes.iter().enumerate() {
+        let answer = poll(&nodes[code % 2].anonymous(), text).await;
+        assert!(answer.status == StatusCode::BAD_REQUEST || !redeemed.contains_key(&code), "code {code} is good again");
+    }
+    let bob = accounts::find_by_key(&nodes[1].app.db, "bob").await.unwrap().unwrap().id;
+    let live = sessions::list_live(&nodes[1].app.db, bob).await.unwrap();
+    let devices = live.iter().filter(|session| session.kind == sessions::Kind::Device).count();
+    assert!(devices >= redeemed.len() && devices <= CODES, "{devices} devices of {CODES} codes");
     // Each account that a link was acknowledged for is there, and there are no two of one link.
     let accounts = nodes[0].app.db.changes_after(0, 1).await.unwrap();
     assert!(accounts.head > 0);
