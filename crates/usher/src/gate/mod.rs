@@ -307,10 +307,11 @@ async fn by_personal_token(cx: &Cx, token: &str, door: Door) -> Result<Caller, R
 /// The session, if it may be used at this instant.
 async fn live_session(cx: &Cx, id: SessionId) -> Result<Arc<Live>, Refusal> {
     let live = cx.app.sessions.live(&cx.app.db, id).await.map_err(|_| Refusal::Unavailable)?.ok_or(Refusal::Ended)?;
-    if cx.now >= live.usable_until() {
-        return Err(Refusal::Ended);
-    }
-    Ok(live)
+    if usable(cx, &live).await? { Ok(live) } else { Err(Refusal::Ended) }
+}
+
+async fn usable(cx: &Cx, live: &Live) -> Result<bool, Refusal> {
+    cx.app.sessions.usable(&cx.app.db, live, cx.now).await.map_err(|_| Refusal::Unavailable)
 }
 
 async fn rights(cx: &Cx, account: AccountId) -> Result<Arc<Rights>, Refusal> {
@@ -324,11 +325,13 @@ pub async fn admit_grant(cx: &Cx, grant: u64) -> Result<Arc<Rights>, Refusal> {
     trusted(cx)?;
     let found = cx.app.sessions.by_grant(&cx.app.db, grant).await.map_err(|_| Refusal::Unavailable)?;
     let account = match found {
-        Some(live) if cx.now < live.usable_until() => {
+        Some(live) => {
+            if !usable(cx, &live).await? {
+                return Err(Refusal::Ended);
+            }
             cx.app.sessions.used(&live, cx.now);
             live.account
         }
-        Some(_) => return Err(Refusal::Ended),
         None => match personal::by_grant(cx, grant).await.map_err(|_| Refusal::Unavailable)? {
             Some(token) if token.expires_at.is_none_or(|end| cx.now < end) => token.account,
             _ => return Err(Refusal::Ended),

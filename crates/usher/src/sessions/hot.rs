@@ -164,6 +164,16 @@ impl Sessions {
         })
     }
 
+    /// Whether a live session's time is not over. Another node may have written down later uses than those that this
+    /// one knows of, so what seems idle is looked at once more before it is refused.
+    pub async fn usable(&self, db: &Db, live: &Live, now: Time) -> Result<bool, Error> {
+        if now >= live.usable_until() && now < live.expires_at && db.is_shared() {
+            let Some(row) = store::find_live(db, live.id).await? else { return Ok(false) };
+            live.last_used.fetch_max(row.last_used_at.0, Ordering::Relaxed);
+        }
+        Ok(now < live.usable_until())
+    }
+
     /// The live session a media grant belongs to.
     pub async fn by_grant(&self, db: &Db, grant: u64) -> Result<Option<Arc<Live>>, Error> {
         // A grant's low byte is that of its session's id, so both are in the same shard.

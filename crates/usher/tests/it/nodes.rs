@@ -61,6 +61,35 @@ async fn a_session_ended_on_one_node_is_refused_on_the_other_and_its_transfers_s
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_is_used_on_one_node_is_not_idle_on_the_other() {
+    if about_nodes() {
+        return;
+    }
+    let shelf = Shelf::new().await;
+    let here = &shelf.app;
+    let there = here.other_node().await.unwrap();
+    let (_, alice) = shelf.viewer("alice").await;
+    let film = url(&alice, "k.bin").await;
+    let away = alice.through(&there);
+    assert_eq!(away.get("/api/v1/me").await.status, StatusCode::OK);
+    assert_eq!(away.get(&film).await.status, StatusCode::OK);
+    // A browser's session ends after thirty idle days.
+    let days = |n| Duration::from_secs(n * 24 * 3600);
+    here.advance(days(20));
+    assert_eq!(alice.get("/api/v1/me").await.status, StatusCode::OK);
+    sessions::flush_uses(&here.cx()).await.unwrap();
+    here.advance(days(20));
+    let film = url(&alice, "k.bin").await;
+    assert_eq!(away.get(&film).await.status, StatusCode::OK);
+    here.advance(days(20));
+    assert_eq!(away.get("/api/v1/me").await.status, StatusCode::OK);
+    here.advance(days(31));
+    for who in [&alice, &away] {
+        assert_eq!(who.get("/api/v1/me").await.status, StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rights_tokens_and_keys_that_one_node_changes_are_changed_on_the_other() {
     if about_nodes() {
         return;
