@@ -157,6 +157,25 @@ impl Db {
         matches!(self.engine, Engine::Pg(_))
     }
 
+    /// How many other nodes and commands hold this database open at this moment. With SQLite nobody else can.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database cannot be read.
+    pub async fn others(&self) -> Result<u64, Error> {
+        match &self.engine {
+            Engine::Lite(_) => Ok(0),
+            Engine::Pg(engine) => engine.others().await,
+        }
+    }
+
+    /// Serves nothing from here on, and says `why`: other nodes have made this one unfit. With SQLite nobody can.
+    pub fn give_up(&self, why: &str) {
+        match &self.engine {
+            Engine::Lite(_) => {}
+            Engine::Pg(engine) => engine.give_up(why),
+        }
+    }
+
     /// Reads a row by index, on this thread, in microseconds.
     ///
     /// # Errors

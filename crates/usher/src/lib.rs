@@ -43,6 +43,7 @@ use crate::accounts::hash::{Params, Peppers};
 use crate::accounts::hasher::{Hasher, Settings};
 use crate::accounts::policy::Policy;
 use crate::config::Config;
+use crate::installation::InstallationError;
 use crate::seal::Vault;
 use crate::secret::Rng;
 use crate::time::Clock;
@@ -192,6 +193,21 @@ impl App {
             }
             Interruption::Restored => tracing::info!(target: "usher", "the database is back; serving again"),
         }
+        if interruption != Interruption::Cut {
+            self.check_key_again(runtime);
+        }
+    }
+
+    /// While this node heard nothing, another one may have replaced the master key.
+    fn check_key_again(self: &Arc<App>, runtime: &Handle) {
+        let app = self.clone();
+        runtime.spawn(async move {
+            if let Err(wrong @ InstallationError::WrongKey(_)) =
+                installation::check_master_key(&app.db, &app.vault).await
+            {
+                app.db.give_up(&wrong.to_string());
+            }
+        });
     }
 
     /// Takes the signing keys from their rows, in the background: until then the published next key is known already.

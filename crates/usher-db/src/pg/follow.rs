@@ -8,6 +8,7 @@ use crate::feed::{Change, Feed};
 use crate::{Error, Interruption, Kind, Row, Statement, args};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -30,6 +31,23 @@ static LOOK: Statement = Statement::new(
      ORDER BY c.seq LIMIT $2",
     Kind::Scan,
 );
+
+/// "Ushn" in ASCII: names the lock that everybody shares who has the database open.
+const OPEN: i64 = 0x5573_686e;
+static WHO: Statement = Statement::new("usher_db::pg::WHO", "SELECT CAST(pg_backend_pid() AS BIGINT)", Kind::Scan);
+pub(super) static OTHERS: Statement = Statement::new(
+    "usher_db::pg::OTHERS",
+    "SELECT CAST(count(*) AS BIGINT) FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
+     WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objsubid = 1 AND CAST(l.objid AS BIGINT) = $1 \
+     AND d.datname = current_database() AND CAST(l.pid AS BIGINT) <> $2",
+    Kind::Scan,
+);
+
+/// How many others have the database open, as far as the server knows.
+pub(super) async fn others(shared: &Shared, connection: &mut Connection) -> Result<u64, Error> {
+    let rows = connection.all(&OTHERS, args![OPEN, shared.line.load(Ordering::Acquire)]).await?;
+    rows.first().map_or(Ok(0), |row| row.get(0))
+}
 
 /// How far memory has followed.
 #[derive(Default)]
@@ -124,7 +142,10 @@ impl Shared {
     async fn line(&self, hint: &Arc<Notify>) -> Result<Connection, Error> {
         let mut connection = self.pool.connector().open(Some(Arc::clone(hint))).await?;
         connection.limit_to(self.look_limit);
-        connection.control("LISTEN", "LISTEN usher_feed").await?;
+        let who = connection.all(&WHO, args![]).await?;
+        // Known before the lock is taken, so that nobody takes us for another.
+        self.line.store(who.first().map_or(Ok(0), |row| row.get(0))?, Ordering::Release);
+        connection.control("LISTEN", &format!("SELECT pg_advisory_lock_shared({OPEN}); LISTEN usher_feed")).await?;
         Ok(connection)
     }
 

@@ -25,7 +25,7 @@ use contact::Contact;
 use pool::{Connector, Pool};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -62,6 +62,8 @@ struct Shared {
     follower: OnceLock<Follower>,
     interrupted: OnceLock<Interrupted>,
     progress: Mutex<follow::Progress>,
+    /// The server's name for the connection that follows; zero before there is one.
+    line: AtomicI64,
     /// How long one look at the feed may take.
     look_limit: Duration,
     last_error: Mutex<Option<String>>,
@@ -115,6 +117,7 @@ impl Engine {
             follower: OnceLock::new(),
             interrupted: OnceLock::new(),
             progress: Mutex::default(),
+            line: AtomicI64::new(0),
             // Two in a row may fail before the bound is reached.
             look_limit: (options.staleness / 3).clamp(Duration::from_millis(200), Duration::from_secs(3)),
             last_error: Mutex::new(None),
@@ -148,6 +151,17 @@ impl Engine {
 
     pub(crate) fn followed(&self) -> i64 {
         self.shared.followed()
+    }
+
+    pub(crate) async fn others(&self) -> Result<u64, Error> {
+        self.serving(follow::OTHERS.name)?;
+        let mut lease = Pool::take(&self.shared.pool, follow::OTHERS.name).await?;
+        follow::others(&self.shared, &mut lease).await
+    }
+
+    pub(crate) fn give_up(&self, why: &str) {
+        self.shared.broken.store(true, Ordering::Relaxed);
+        tracing::error!(target: "usher_db", "{why}; nothing is served until a restart");
     }
 
     pub(crate) fn clock(&self) -> DatabaseClock {

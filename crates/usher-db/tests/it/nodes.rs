@@ -321,6 +321,29 @@ async fn connections_that_were_ended_under_us_cost_no_failed_write_and_no_failed
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_node_knows_whether_others_have_the_database_open() -> Outcome {
+    if about_nodes() {
+        return Ok(());
+    }
+    let orchard = Orchard::new().await?;
+    let others = async |wanted: u64| -> Outcome {
+        while orchard.db.others().await? != wanted {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    };
+    assert_eq!(orchard.db.others().await?, 0, "before it follows and afterwards");
+    let other = orchard.again(&Options::default()).await?;
+    others(1).await?;
+    other.close().await;
+    others(0).await?;
+    orchard.db.give_up("a planted reason");
+    assert!(!orchard.db.is_current());
+    assert!(grow(&orchard.db, "apple".into()).await.is_err_and(|error| error.is_unavailable()));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_time_is_the_databases() -> Outcome {
     if about_nodes() {
         return Ok(());

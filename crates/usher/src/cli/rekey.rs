@@ -31,6 +31,14 @@ pub async fn run(common: &Common, env: &Strings) -> Result<(), Stop> {
     }
     let rng = Arc::new(Rng::os());
     let (db, old) = files.open_with_key(&place.config.database.options(), &rng).await?;
+    let others = db.others().await?;
+    if others > 0 {
+        db.close().await;
+        // They would go on sealing under the old key what nobody could open afterwards.
+        return Err(Stop::refused(format!(
+            "{others} more have this database open. Stop every node, rotate, and bring the new master.key to each"
+        )));
+    }
     let new = MasterKey::mint(&rng);
     let next = files.next_key_file();
     let failed =

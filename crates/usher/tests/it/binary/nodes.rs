@@ -83,6 +83,28 @@ fn what_the_command_line_does_on_one_machine_holds_on_the_node_of_another() {
     assert!(admin.run(&["doctor"]).out.contains("PostgreSQL database"));
 }
 
+#[test]
+fn the_master_key_is_replaced_while_no_node_runs_and_every_node_needs_the_new_one() {
+    if about_nodes() {
+        return;
+    }
+    let home = Home::new();
+    home.add_user("alice", &[]);
+    let admin = home.beside();
+    share_key(&home, &admin);
+    let server = home.serve();
+    let tokens = server.login("alice", PASSWORD).json();
+    let refusal = admin.run(&["key", "rotate", "--master"]).refused(1);
+    assert!(refusal.contains("have this database open"), "{refusal}");
+    server.stop();
+    admin.run(&["key", "rotate", "--master"]).good();
+    let args = ["serve", "--listen", "127.0.0.1:0", "--ops-listen", "off"];
+    assert!(home.run(&args).refused(4).contains("master key"), "the old one opens nothing");
+    share_key(&admin, &home);
+    let server = home.serve();
+    assert_eq!(server.refresh(tokens["refresh_token"].as_str().unwrap()).status, 200);
+}
+
 /// Somebody whose program asks the next node when one does not answer, as every client of several nodes does.
 struct Client {
     nodes: Arc<Mutex<Vec<std::net::SocketAddr>>>,
