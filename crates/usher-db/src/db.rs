@@ -161,7 +161,7 @@ impl Db {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the database cannot be read.
-    pub async fn others(&self) -> Result<u64, Error> {
+    pub async fn others(&self) -> Result<u32, Error> {
         match &self.engine {
             Engine::Lite(_) => Ok(0),
             Engine::Pg(engine) => engine.others().await,

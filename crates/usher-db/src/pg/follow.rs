@@ -44,7 +44,7 @@ pub(super) static OTHERS: Statement = Statement::new(
 );
 
 /// How many others have the database open, as far as the server knows.
-pub(super) async fn others(shared: &Shared, connection: &mut Connection) -> Result<u64, Error> {
+pub(super) async fn others(shared: &Shared, connection: &mut Connection) -> Result<u32, Error> {
     let rows = connection.all(&OTHERS, args![OPEN, shared.line.load(Ordering::Acquire)]).await?;
     rows.first().map_or(Ok(0), |row| row.get(0))
 }

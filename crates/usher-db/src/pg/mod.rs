@@ -153,7 +153,7 @@ impl Engine {
         self.shared.followed()
     }
 
-    pub(crate) async fn others(&self) -> Result<u64, Error> {
+    pub(crate) async fn others(&self) -> Result<u32, Error> {
         self.serving(follow::OTHERS.name)?;
         let mut lease = Pool::take(&self.shared.pool, follow::OTHERS.name).await?;
         follow::others(&self.shared, &mut lease).await

@@ -326,7 +326,7 @@ async fn each_node_knows_whether_others_have_the_database_open() -> Outcome {
         return Ok(());
     }
     let orchard = Orchard::new().await?;
-    let others = async |wanted: u64| -> Outcome {
+    let others = async |wanted: u32| -> Outcome {
         while orchard.db.others().await? != wanted {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -74,7 +74,7 @@ async fn a_session_that_is_used_on_one_node_is_not_idle_on_the_other() {
     assert_eq!(away.get("/api/v1/me").await.status, StatusCode::OK);
     assert_eq!(away.get(&film).await.status, StatusCode::OK);
     // A browser's session ends after thirty idle days.
-    let days = |n| Duration::from_secs(n * 24 * 3600);
+    let days = |n: u64| Duration::from_secs(n * 24 * 3600);
     here.advance(days(20));
     assert_eq!(alice.get("/api/v1/me").await.status, StatusCode::OK);
     sessions::flush_uses(&here.cx()).await.unwrap();
