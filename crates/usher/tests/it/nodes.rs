@@ -208,6 +208,7 @@ async fn a_node_that_is_cut_off_refuses_after_its_bound_and_recovers_by_itself()
         assert_eq!(who.get("/api/v1/me").await.status, StatusCode::OK);
     }
     let transfer = there.app.media.transfers.register(7);
+    let cookie = alice.cookie("usher").unwrap();
 
     wire.cut(true);
     assert_eq!(alice.form("/logout", &[]).await.status, StatusCode::OK, "the other node has its database");
@@ -217,7 +218,6 @@ async fn a_node_that_is_cut_off_refuses_after_its_bound_and_recovers_by_itself()
     }
     // From here on it refuses whoever comes, by every door, until it knows again.
     let cx = there.cx();
-    let cookie = alice.cookie("usher").unwrap();
     let shown = Shown { cookie: Some(&cookie), bearer: None };
     assert_eq!(gate::admit(&cx, shown, Door::Page).await.unwrap_err(), Refusal::Unavailable);
     assert_eq!(gate::admit_grant(&cx, 7).await.unwrap_err(), Refusal::Unavailable);
@@ -372,7 +372,7 @@ async fn operate(number: usize, history: &History, stock: &Stock, actor: &Actor,
     let session = number.wrapping_mul(7_919) % SESSIONS;
     match number % 100 {
         // Half of the sessions are ended in the course of time, each several times at once.
-        97 | 98 if session % 2 == 0 && number > OPERATIONS / 4 => {
+        97 | 98 if session.is_multiple_of(2) && number > OPERATIONS / 4 => {
             let token = current[session].lock().unwrap().clone();
             let answer = actor.post("/api/v1/logout", json!({"refresh_token": token})).await;
             match answer.status {
