@@ -168,16 +168,19 @@ impl RelyingParty {
     /// Whether bytes are taken as the answer to a question that they do not belong to: as a new passkey, or as one by the
     /// passkey whose stored text is `stored`. They never are, for nobody guesses a challenge. Nothing asks this but whoever
     /// looks for bytes that break the reading of answers.
-    pub fn takes_unasked(&self, data: &[u8], stored: &str) -> bool {
+    ///
+    /// # Errors
+    /// When `stored` is no stored passkey.
+    pub fn takes_unasked(&self, data: &[u8], stored: &str) -> Result<bool, serde_json::Error> {
+        let key: Credential = serde_json::from_str(stored)?;
         let made = serde_json::from_slice::<RegisterPublicKeyCredential>(data).is_ok_and(|answer| {
             let asked = self.register(Uuid::nil(), "somebody", &[]);
             asked.is_ok_and(|(_, asked)| self.registered(&answer, &asked).is_ok())
         });
         let answered = serde_json::from_slice::<PublicKeyCredential>(data).is_ok_and(|answer| {
-            let key = serde_json::from_str::<Credential>(stored);
             let asked = self.ask(None);
-            asked.ok().zip(key.ok()).is_some_and(|((_, asked), key)| self.judge(&answer, asked, &key).is_ok())
+            asked.is_ok_and(|(_, asked)| self.judge(&answer, asked, &key).is_ok())
         });
-        made || answered
+        Ok(made || answered)
     }
 }

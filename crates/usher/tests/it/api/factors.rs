@@ -479,6 +479,10 @@ async fn the_page_of_a_group_demands_a_factor_of_everybody_in_it() {
     admin.json(Method::PUT, &format!("/api/v1/groups/{group}/members/{id}"), json!({})).await;
     let page = format!("/admin/groups/{group}");
     let checked = "value=\"yes\" checked";
+    let named = "name=\"name\" value=\"Staff\"";
+    assert!(admin.get(&page).await.text().contains(named), "its own form says its name");
+    let taken = admin.form("/admin/groups", &[("name", "Staff")]).await;
+    assert!(taken.status == StatusCode::UNPROCESSABLE_ENTITY && taken.text().contains(named), "what was typed stays");
     assert!(!admin.get(&page).await.text().contains(checked));
     let saved = admin.form(&format!("{page}/factors/demand"), &[("required", "yes")]).await;
     assert_eq!(saved.header("location"), format!("{page}?done=saved"));

@@ -1,12 +1,13 @@
 //! Pages for everybody: on every screen, in light and in dark, axe finds nothing serious on the pages that lead in and on
 //! those behind them.
 
-use super::person::{arrive, fill, judge_everywhere, press, until};
+use super::person::{arrive, fill, judge_everywhere, key, press, tab_to, typed, until};
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::authenticator::enrol;
 use crate::support::browser::Browser;
 use crate::support::server::Server;
 use crate::support::soft_key::registered;
+use fantoccini::key::Key;
 use http::Method;
 use serde_json::json;
 use usher::accounts::{Buckets, Role};
@@ -113,4 +114,43 @@ async fn axe_finds_nothing_serious_on_the_pages_of_an_admin() {
     house.judge(&browser, &format!("/admin/groups/{group}"), "axe-admin-group").await;
     house.judge(&browser, "/admin/invites", "axe-admin-invites").await;
     house.judge(&browser, "/admin/audit", "axe-admin-audit").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keyboard_alone_lets_a_device_in_and_demands_a_factor_of_a_group() {
+    let house = house().await;
+    let root = house.app.logged_in("root").await;
+    let group = root.post("/api/v1/groups", json!({"name": "Staff"})).await.json()["id"].as_str().unwrap().to_owned();
+    let fields = [("client_id", "usher-device"), ("device_name", "Living room")];
+    let asked = house.app.anonymous().form("/oauth/device_authorization", &fields).await.json();
+    let browser = Browser::open().await;
+    // The address in the QR code: the login comes first, and the code is filled in behind it.
+    house.go(&browser, &format!("/link?code={}", asked["user_code"].as_str().unwrap())).await;
+    arrive(&browser, "/login").await;
+    tab_to(&browser, "#username").await;
+    typed(&browser, "root").await;
+    tab_to(&browser, "#password").await;
+    typed(&browser, PASSWORD).await;
+    key(&browser, Key::Enter).await;
+    arrive(&browser, "/link").await;
+    tab_to(&browser, "#submit").await;
+    key(&browser, Key::Enter).await;
+    until(&browser, "document.getElementById('device-code') !== null").await;
+    tab_to(&browser, "#approve").await;
+    key(&browser, Key::Enter).await;
+    until(&browser, "document.body.innerText.includes('It is linked')").await;
+    tab_to(&browser, "a[href='/admin']").await;
+    key(&browser, Key::Enter).await;
+    arrive(&browser, "/admin/accounts").await;
+    tab_to(&browser, ".tabs a[href='/admin/groups']").await;
+    key(&browser, Key::Enter).await;
+    arrive(&browser, "/admin/groups").await;
+    tab_to(&browser, ".row-link").await;
+    key(&browser, Key::Enter).await;
+    arrive(&browser, &format!("/admin/groups/{group}")).await;
+    tab_to(&browser, "#required").await;
+    key(&browser, Key::Space).await;
+    tab_to(&browser, "#demand-factor").await;
+    key(&browser, Key::Enter).await;
+    until(&browser, "location.search === '?done=saved' && document.getElementById('required').checked").await;
 }
