@@ -245,13 +245,31 @@ async fn rotate(
     nonce: &str,
     replayed: &audit::Entry,
 ) -> Result<Result<Refreshed, RefreshError>, Error> {
+    // Where others commit between our statements, one of them may have rotated first. What it left is judged once more,
+    // and this token is the one before by then.
+    for _ in 0..2 {
+        if let Some(judged) = judge(tx, cx, presented, nonce, replayed).await? {
+            return Ok(judged);
+        }
+    }
+    Ok(Err(RefreshError::UsedUp))
+}
+
+/// Judges what is presented by the row as it stands. Nothing when the row changed before it could be rotated.
+async fn judge(
+    tx: &mut Tx,
+    cx: &Cx,
+    presented: &Presented,
+    nonce: &str,
+    replayed: &audit::Entry,
+) -> Result<Option<Result<Refreshed, RefreshError>>, Error> {
     let (now, id, keys) = (cx.now, presented.session, &cx.app.macs.refresh);
     let grace = cx.app.config.sessions.refresh_grace;
     let used = cx.app.sessions.last_used(id);
-    let Some(state) = store::refresh_state(tx, id, used).await? else { return Ok(Err(RefreshError::Unknown)) };
+    let Some(state) = store::refresh_state(tx, id, used).await? else { return Ok(Some(Err(RefreshError::Unknown))) };
     if now >= state.usable_until {
         super::end(tx, Which::One(id), EndReason::Expired, now).await?;
-        return Ok(Err(RefreshError::Unknown));
+        return Ok(Some(Err(RefreshError::Unknown)));
     }
     let refreshed = |generation, secret: &[u8; 32]| Refreshed {
         account: state.account,
@@ -259,35 +277,35 @@ async fn rotate(
         token: mint(keys, presented.app.as_deref(), id, generation, secret),
         app: presented.app.clone(),
     };
-    match decide(&state, presented, now, grace) {
+    let judged = match decide(&state, presented, now, grace) {
         Decision::Rotate => {
             let next = successor(keys, &presented.secret, nonce);
             let rotations = Rotations::parse(&state.rotations).with(presented.generation, now, grace);
             let old = Digest::of(&*presented.secret);
             let step = store::Rotation { old: &old, new: &Digest::of(&*next), nonce, rotations: &rotations };
-            let moved = store::rotate(tx, id, step, now).await?;
-            // Only another engine's weaker isolation can bring two requests here; the second one lost the guard.
-            Ok(moved.map(|generation| refreshed(generation, &next)).ok_or(RefreshError::UsedUp))
+            let Some(generation) = store::rotate(tx, id, step, now).await? else { return Ok(None) };
+            Ok(refreshed(generation, &next))
         }
         Decision::Keep => {
             store::touch(tx, id, now).await?;
-            Ok(Ok(refreshed(state.generation, &presented.secret)))
+            Ok(refreshed(state.generation, &presented.secret))
         }
         Decision::Again => {
             let again = successor(keys, &presented.secret, &state.nonce);
             match &state.digest {
-                Some(current) if current.matches(&*again) => Ok(Ok(refreshed(state.generation, &again))),
-                _ => Ok(Err(RefreshError::Unknown)),
+                Some(current) if current.matches(&*again) => Ok(refreshed(state.generation, &again)),
+                _ => Err(RefreshError::Unknown),
             }
         }
-        Decision::UsedUp => Ok(Err(RefreshError::UsedUp)),
+        Decision::UsedUp => Err(RefreshError::UsedUp),
         Decision::Replayed => {
             super::end(tx, Which::One(id), EndReason::Replay, now).await?;
             replayed.about(state.account, id).record(tx).await?;
-            Ok(Err(RefreshError::Replayed))
+            Err(RefreshError::Replayed)
         }
-        Decision::Unknown => Ok(Err(RefreshError::Unknown)),
-    }
+        Decision::Unknown => Err(RefreshError::Unknown),
+    };
+    Ok(Some(judged))
 }
 
 #[cfg(test)]
