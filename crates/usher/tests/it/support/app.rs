@@ -335,7 +335,8 @@ pub fn now<T: Send>(future: impl Future<Output = T> + Send) -> T {
     })
 }
 
-fn in_file(path: &Path, text: &str) -> Vec<Vec<Option<String>>> {
+/// What the SQLite file answers to any text, as text.
+pub fn in_file(path: &Path, text: &str) -> Vec<Vec<Option<String>>> {
     use rusqlite::types::ValueRef;
     let database = rusqlite::Connection::open(path).unwrap();
     let mut statement = database.prepare(text).unwrap();

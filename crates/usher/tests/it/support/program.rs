@@ -1,6 +1,6 @@
 //! The built program, as a person or systemd starts it: its own process, its own folder, no environment of ours.
 
-use super::app::now;
+use super::app::{in_file, now};
 use super::engine::{self, Database};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -46,6 +46,14 @@ impl Home {
     /// The address of the database, where it is on a server.
     pub fn database(&self) -> Option<String> {
         self.database.as_ref().map(|database| database.url())
+    }
+
+    /// What the database answers to any text, as text, past everything that the program knows.
+    pub fn sql(&self, text: &str) -> Vec<Vec<Option<String>>> {
+        match self.database() {
+            Some(url) => now(engine::query(&url, text)).unwrap(),
+            None => in_file(&self.data().join("usher.db"), text),
+        }
     }
 
     /// A path in the folder.
