@@ -234,7 +234,6 @@ fn a_live_installation_moves_from_its_file_to_a_server_sessions_and_all() {
     let refreshed = server.refresh(tokens["refresh_token"].as_str().unwrap());
     assert_eq!(refreshed.status, 200, "whoever was in is in: {}", refreshed.body);
     let refreshed = refreshed.json();
-    assert_eq!(refreshed["session"]["id"], tokens["session"]["id"]);
     assert_eq!(server.get_with("/api/v1/me", refreshed["access_token"].as_str().unwrap()).status, 200);
     assert_eq!(server.login("alice", PASSWORD).status, 200);
 }
