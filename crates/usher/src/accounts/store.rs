@@ -208,6 +208,11 @@ pub async fn find_credential_of(db: &Db, id: AccountId) -> Result<Option<Credent
 
 /// Notes a login, if the password that was checked is still the password and the account still stands.
 pub async fn logged_in(tx: &mut Tx, id: AccountId, version: i64, now: Time) -> Result<bool, Error> {
+    // The account is locked before its password is looked at. Where transactions see each other's commits, a statement
+    // that waited for a row sees that row anew, and every other table as it stood before the wait.
+    if tx.one(&HOLD, args![id]).await?.is_none() {
+        return Ok(false);
+    }
     Ok(tx.one(&LOGGED_IN, args![id, version, now]).await?.is_some())
 }
 

@@ -20,7 +20,8 @@ statements! {
     BLOCK: Write = "UPDATE login_failures SET blocked_until = $2 WHERE subject = $1";
     FORGET_FAILURES: Write = "DELETE FROM login_failures WHERE subject = $1";
     FORGET_EVERY_FAILURE: Write = "DELETE FROM login_failures";
-    SWEEP: Write = "DELETE FROM login_failures WHERE subject IN \
+    // Judged twice, so that a failure that is counted while the sweep waits for its row stays.
+    SWEEP: Write = "DELETE FROM login_failures WHERE last_at < $1 AND blocked_until < $1 AND subject IN \
         (SELECT subject FROM login_failures WHERE last_at < $1 AND blocked_until < $1 LIMIT $2)";
     INSERT_LINK: Write = "INSERT INTO links (id, kind, digest, account_id, made_by, note, made_at, expires_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
