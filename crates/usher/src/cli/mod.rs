@@ -10,6 +10,7 @@ pub mod control;
 mod demo;
 mod doctor;
 mod group;
+mod health;
 pub mod import;
 mod keeping;
 mod lan;
@@ -94,6 +95,8 @@ enum Act {
     Config(settings::Act),
     /// Check the installation and say what to change
     Doctor,
+    /// Ask the server on this machine whether it is ready
+    Health,
     /// Copy the database while it is in use
     Backup(keeping::BackupArguments),
     /// Put a copy in place of the database; ends every session
@@ -137,6 +140,7 @@ async fn run(cli: Cli, env: &Strings) -> Result<(), Stop> {
         Act::Key(act) => perform(common, env, keeping::command(&act), Begin::Existing).await,
         Act::Config(act) => settings::run(common, act, env),
         Act::Doctor => doctor::run(common, env).await,
+        Act::Health => health::run(common, env).await,
         Act::Backup(arguments) => keeping::backup(common, arguments, env).await,
         Act::Restore(arguments) => restore::run(common, arguments, env).await,
         Act::Migrate(act) => migrate::run(common, act, env).await,

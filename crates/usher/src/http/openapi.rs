@@ -13,10 +13,11 @@ use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 use std::sync::{Arc, LazyLock};
-use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::PathItem;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa_swagger_ui::Config;
 
 /// The page sets its styles from its script; everything else stays as strict as elsewhere.
@@ -42,6 +43,7 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));
+    document.paths.paths.values_mut().for_each(at_any_address);
     // The router's sign for "the rest of the path" is none of the description's.
     document.paths.paths = std::mem::take(&mut document.paths.paths)
         .into_iter()
@@ -52,6 +54,19 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
         SecurityRequirement::new("cookie", Vec::<String>::new()),
     ]);
     document
+}
+
+/// What any operation may answer before it is reached: to an address or a field that two readers could read differently.
+fn at_any_address(item: &mut PathItem) {
+    let PathItem { get, put, post, delete, patch, .. } = item;
+    for operation in [get, put, post, delete, patch].into_iter().flatten() {
+        let problem = Content::builder().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let unreadable = ResponseBuilder::new()
+            .description("The request could be read in several ways, or not at all")
+            .content("application/problem+json", problem)
+            .build();
+        operation.responses.responses.entry("400".to_owned()).or_insert(RefOr::T(unreadable));
+    }
 }
 
 /// The routes of these documents.

@@ -12,6 +12,7 @@ mod import;
 mod lan;
 mod migration;
 mod nodes;
+mod packaged;
 mod refusals;
 mod start;
 mod strain;

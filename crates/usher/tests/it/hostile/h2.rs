@@ -49,6 +49,39 @@ async fn requests_that_are_reset_as_fast_as_they_are_sent_end_the_connection() {
     serves(&server).await;
 }
 
+/// The same the other way round: each request is one that the server itself has to reset.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_make_the_server_reset_them_end_the_connection() {
+    let app = TestApp::new().await;
+    let server = Server::start_tls(&app).await;
+    let mut client = Client::new(&server, &[]).await;
+    let ask = block(&[&asking("GET", "/login")[..], &[("content-length", "5")]].concat());
+    let flood = |from: u32| {
+        (0..500).flat_map(|n| frame(HEADERS, END_STREAM | END_HEADERS, from + 2 * n, &ask)).collect::<Vec<u8>>()
+    };
+    let mut from = 1;
+    while from < 200_000 && client.send(&flood(from)).await {
+        from += 1_000;
+    }
+    let said = client.said(u32::MAX).await;
+    assert!(matches!(said, Said::GoAway(ENHANCE_YOUR_CALM) | Said::Nothing) && from < 200_000, "{said:?}");
+    serves(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_empty_pieces_gets_no_more_time_than_one_that_stops() {
+    let app = TestApp::new().await;
+    let server = Server::start_tls_within(&app, Limits { body: SHORT, ..patient() }).await;
+    let mut client = Client::new(&server, &[]).await;
+    let begun = [&asking("POST", "/api/v1/login")[..], &[("content-type", "application/json")]].concat();
+    client.send(&frame(HEADERS, END_HEADERS, 1, &block(&begun))).await;
+    let pieces = frame(DATA, 0, 1, &[]).repeat(1_000);
+    let _ = timeout(SHORT * 3, async { while client.send(&pieces).await {} }).await;
+    let told = client.said(1).await;
+    assert!(matches!(told, Said::Status(408) | Said::GoAway(_) | Said::Nothing), "{told:?}");
+    serves(&server).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_never_ends_ends_the_connection() {
     let app = TestApp::new().await;

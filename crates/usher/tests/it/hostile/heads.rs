@@ -4,7 +4,7 @@ use crate::support::app::TestApp;
 use crate::support::server::{Raw, Server};
 
 /// What would be routed if it got through.
-const INSIDE: &str = "GET /login HTTP/1.1\r\nHost: localhost\r\n\r\n";
+pub const INSIDE: &str = "GET /login HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// A request whose fields are these, followed by one that somebody tries to smuggle.
 fn post(fields: &str) -> String {
@@ -20,11 +20,9 @@ fn answers(raw: &Raw) -> usize {
     1 + raw.body.windows(9).filter(|nine| *nine == b"HTTP/1.1 ").count()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_head_with_two_readings_is_refused_before_anything_is_routed_and_the_connection_ends() {
-    let app = TestApp::new().await;
-    let server = Server::start(&app).await;
-    let table = [
+/// Requests with two readings, or with none, each with another one inside it or behind it.
+pub fn corpus() -> Vec<String> {
+    vec![
         // Framed twice.
         post("Content-Length: 5\r\nTransfer-Encoding: chunked"),
         post("Transfer-Encoding: chunked\r\nContent-Length: 5"),
@@ -90,9 +88,15 @@ async fn a_head_with_two_readings_is_refused_before_anything_is_routed_and_the_c
         format!(" GET /login HTTP/1.1\r\nHost: localhost\r\n\r\n{INSIDE}"),
         format!("G\u{e4}T /login HTTP/1.1\r\nHost: localhost\r\n\r\n{INSIDE}"),
         format!("GET(/) /login HTTP/1.1\r\nHost: localhost\r\n\r\n{INSIDE}"),
-    ];
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_with_two_readings_is_refused_before_anything_is_routed_and_the_connection_ends() {
+    let app = TestApp::new().await;
+    let server = Server::start(&app).await;
     let mut wrong = Vec::new();
-    for request in table {
+    for request in corpus() {
         let raw = server.raw(request.as_bytes()).await;
         let told = (raw.status, answers(&raw), raw.header("x-request-id"));
         if told != (400, 1, "") {

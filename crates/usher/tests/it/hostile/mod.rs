@@ -6,4 +6,5 @@
 mod frames;
 mod h2;
 mod heads;
+mod proxied;
 mod slow;

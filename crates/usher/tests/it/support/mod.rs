@@ -10,6 +10,7 @@ pub mod cluster;
 #[path = "../../../../usher-db/tests/it/engine.rs"]
 pub mod engine;
 pub mod program;
+pub mod proxy;
 pub mod server;
 pub mod shelf;
 pub mod soft_key;
