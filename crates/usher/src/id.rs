@@ -114,6 +114,8 @@ ids! {
     PasskeyId,
     /// Something that an account's owner is told.
     NoticeId,
+    /// A letter that waits to be sent.
+    LetterId,
 }
 
 /// Counts what has to keep its order within a millisecond (RFC 9562 section 6.2, method 1). One for each process.

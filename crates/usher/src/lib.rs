@@ -3,7 +3,7 @@
 //! The house, room by room. Three verbs have three places: *log in* (`login/`: many proofs, one result,
 //! a session), *admit* (`gate/`: many credentials, one result, a caller), *end* (`sessions/`: one
 //! function, one commit, one event). Around them: `accounts/` (who exists and what they may do),
-//! `devices/` (link codes), `oauth/` (its endpoints),
+//! `devices/` (link codes), `oauth/` (its endpoints), `mail/` (letters),
 //! `tokens/` (what is derived from a session), `media/` (folders, media URLs, bytes), `audit/` (what
 //! happened), `admin/` (acts over all of them). `http/` is the edge and holds the route table, `pages/`
 //! the face, `cli/` the same acts from a terminal, `jobs/` what happens by itself, `config/` what the
@@ -26,6 +26,7 @@ pub mod installation;
 pub mod jobs;
 pub mod log;
 pub mod login;
+pub mod mail;
 pub mod media;
 pub mod net;
 pub mod oauth;
@@ -79,6 +80,8 @@ pub struct App {
     pub personal: tokens::personal::Personal,
     /// Logins that are being judged.
     pub attempts: Arc<login::throttle::InFlight>,
+    /// Requests for a new password that are being looked at.
+    pub resets_asked: login::letters::Asked,
     /// The signing keys in use.
     pub keys: tokens::live::Keys,
     /// The MAC keys in use.
@@ -91,6 +94,8 @@ pub struct App {
     pub media: media::live::Media,
     /// Who asks browsers for passkeys; none where browsers know none.
     pub passkeys: Option<login::passkeys::RelyingParty>,
+    /// Hands letters to the mail server, where there is one.
+    pub courier: Option<mail::Courier>,
     /// Counters for the operations listener.
     pub metrics: ops::Metrics,
 }
@@ -119,6 +124,9 @@ pub enum BuildError {
     /// A bucket cannot be opened.
     #[error(transparent)]
     Media(#[from] media::live::MediaError),
+    /// Letters cannot be sent as configured.
+    #[error(transparent)]
+    Mail(#[from] mail::NoCourier),
     /// The password rules or the hasher cannot be set up.
     #[error("{0}")]
     Accounts(String),
@@ -141,9 +149,11 @@ impl App {
             sessions: Default::default(),
             personal: Default::default(),
             attempts: Default::default(),
+            resets_asked: Default::default(),
             hosts: http::context::Hosts::of(&config),
             request_names: http::context::RequestNames::new(&rng),
             media: media::live::Media::open(&db, &config, media_keys).await?,
+            courier: mail::Courier::of(&config)?,
             metrics: ops::Metrics::default(),
             passkeys: login::passkeys::RelyingParty::of(&config),
             keys,

@@ -22,6 +22,7 @@ pub static MIGRATIONS: &[Migration] = &[
     },
     Migration { number: 13, name: "factors", sql: include_str!("../../../migrations/0013_factors.sql") },
     Migration { number: 14, name: "passkeys", sql: include_str!("../../../migrations/0014_passkeys.sql") },
+    Migration { number: 15, name: "mail", sql: include_str!("../../../migrations/0015_mail.sql") },
 ];
 
 /// Every statement of the house.
@@ -36,6 +37,7 @@ pub fn statements() -> Vec<&'static Statement> {
         crate::login::SIGNED_STATEMENTS,
         crate::login::FACTOR_STATEMENTS,
         crate::login::PASSKEY_STATEMENTS,
+        crate::mail::STATEMENTS,
         crate::media::STATEMENTS,
         crate::sessions::STATEMENTS,
         crate::sessions::DATA_STATEMENTS,

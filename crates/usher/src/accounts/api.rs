@@ -7,6 +7,7 @@ use crate::http::cookies;
 use crate::http::extract::{Json, Own, OwnPassword, Profile, caller};
 use crate::http::failure::{Failure, Problem};
 use crate::login::again::{self, Given, PasswordChange, ProfileChange};
+use crate::login::letters;
 use crate::time::Time;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -120,6 +121,19 @@ pub async fn change(own: Own, Json(body): Json<MeChange>) -> Result<Response, Fa
     let mut response = axum::Json(Me::of(load(cx).await?, &own.caller()?.rights)).into_response();
     response.headers_mut().extend(cookies::renewed(cx, &proof).map(|value| (SET_COOKIE, value)));
     Ok(response)
+}
+
+/// Send a letter with a link that proves the account's email address. The link before it is withdrawn.
+#[utoipa::path(post, path = "/api/v1/me/email/verification", tag = "me", responses(
+    (status = 202, description = "The letter is on its way"),
+    (status = 401, description = "No valid credential for one's own account", body = Problem, content_type = "application/problem+json"),
+    (status = 403, description = "The request came from another site, or a new password must be chosen first", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "There is no address, it is proven already (`nothing_to_prove`), or this server sends no mail (`no_mail`)", body = Problem, content_type = "application/problem+json"),
+    (status = 429, description = "Several letters were sent already", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
+pub async fn verify_again(own: Own) -> Result<StatusCode, Failure> {
+    letters::verify_again(&own.0, own.caller()?.account()).await?;
+    Ok(StatusCode::ACCEPTED)
 }
 
 /// A change of one's own password.

@@ -9,7 +9,7 @@ use crate::http::failure::Failure;
 use crate::http::page::{onward, password_rule, shell, show, when, with_cookies};
 use crate::id::{PersonalTokenId, SessionId};
 use crate::login::again::{self, AgainError, Given, PasswordChange, PasswordError, ProfileChange, ProfileChangeError};
-use crate::login::{LoginError, label_of};
+use crate::login::{LoginError, label_of, letters};
 use crate::pages::{
     AccountPage, Choice, MustChangePage, Nav, NewToken, Notice, Problem, Problems, ProfileForm, SessionLine, TokenForm,
     TokenLine,
@@ -34,6 +34,7 @@ pub async fn account_page(Page(cx): Page, Query(query): Query<AccountQuery>) -> 
     let notice = match query.done.as_str() {
         "password" => Some("Your password is changed."),
         "profile" => Some("Saved."),
+        "letter" => Some("A letter with a link is on its way to your address."),
         "ended" => Some("That session is over."),
         "others" => Some("All your other sessions are over."),
         "revoked" => Some("That token is of no use any more."),
@@ -52,6 +53,7 @@ async fn gather(cx: &Cx) -> Result<AccountPage, Failure> {
         profile: ProfileForm {
             display_name: account.display_name.unwrap_or_default(),
             verified: account.verified_at.is_some(),
+            can_verify: cx.app.courier.is_some() && account.email.is_some() && account.verified_at.is_none(),
             email: account.email.unwrap_or_default(),
             ask_password: !again::is_fresh(cx),
             problems: Problems::default(),
@@ -156,6 +158,12 @@ pub async fn change_profile(Page(cx): Page, Form(form): Form<FactsForm>) -> Resu
         ..page.profile
     };
     Ok(show(status, &AccountPage { profile, ..page }))
+}
+
+/// Sends the letter by which one's address is proven, once more.
+pub async fn verify_again(Page(cx): Page) -> Result<Response, Failure> {
+    letters::verify_again(&cx, caller(&cx)?.account()).await?;
+    Ok(onward("/account?done=letter"))
 }
 
 /// The password form.

@@ -29,6 +29,8 @@ statements! {
         last_login_at, every_bucket_at, ver FROM accounts WHERE id = $1";
     FIND_BY_KEY: Point = "SELECT id, username, email, display_name, role, disabled_at, verified_at, must_change_at, created_at, \
         last_login_at, every_bucket_at, ver FROM accounts WHERE username_key = $1";
+    FIND_BY_EMAIL: Point = "SELECT id, username, email, display_name, role, disabled_at, verified_at, must_change_at, created_at, \
+        last_login_at, every_bucket_at, ver FROM accounts WHERE email_key = $1";
     // Credential and standing in one read; the login's write checks both again.
     CREDENTIAL: Point = "SELECT a.id, a.username, p.encoded, p.version, a.disabled_at, a.role FROM accounts a \
         LEFT JOIN passwords p ON p.account_id = a.id WHERE a.username_key = $1";
@@ -194,6 +196,11 @@ pub async fn find(db: &Db, id: AccountId) -> Result<Option<Account>, Error> {
 /// The account with this name, in the form of `username::lookup_key`.
 pub async fn find_by_key(db: &Db, key: &str) -> Result<Option<Account>, Error> {
     db.one(&FIND_BY_KEY, args![key]).await?.as_ref().map(account).transpose()
+}
+
+/// The account with this address, in the form of `profile::Email::key`; proven or not.
+pub async fn find_by_email(db: &Db, key: &str) -> Result<Option<Account>, Error> {
+    db.one(&FIND_BY_EMAIL, args![key]).await?.as_ref().map(account).transpose()
 }
 
 /// The credential of the account with this name.

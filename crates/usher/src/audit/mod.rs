@@ -11,6 +11,8 @@ pub use store::{STATEMENTS, list};
 
 use crate::cx::Cx;
 use crate::id::{AccountId, EventId, SessionId};
+use crate::mail::Outgoing;
+use crate::mail::letter::Letter;
 use crate::time::Time;
 use usher_db::{Error, Tx};
 
@@ -101,6 +103,54 @@ events! {
     BackupRestored = "backup_restored",
 }
 
+impl Event {
+    /// What the account's owner is told by mail when it happened, as a sentence. Whoever did it, the owner may not
+    /// know of it: of everything by which somebody logs in, proves who they are, or is kept from it (ASVS 6.3.7).
+    fn notice(self, outcome: Outcome) -> Option<&'static str> {
+        // Refused, and told all the same: somebody holds what only its owner should.
+        if self == Event::PasskeySuspect {
+            return Some("A passkey of your account answered as a copy of it would, and was refused.");
+        }
+        match self {
+            _ if outcome == Outcome::Refused => None,
+            Event::PasswordChanged => Some("The password of your account was changed."),
+            Event::PersonalTokenCreated => Some("A personal token was made for your account."),
+            Event::HeaderSecretSet => Some("The secret by which programs log in to your account was set."),
+            Event::HeaderSecretRemoved => Some("The secret by which programs log in to your account was removed."),
+            Event::FactorAdded => Some("Your account has another second factor."),
+            Event::FactorRemoved => Some("A second factor of your account was taken away."),
+            Event::RecoveryCodesMade => Some("New recovery codes were made for your account."),
+            Event::RecoveryCodeUsed => Some("A recovery code of your account was used."),
+            Event::FactorRecovered => Some("A recovery link stood in for a second factor of your account."),
+            // Of new devices the session tells, of another address `login::letters`; the rest is no way in.
+            Event::Login
+            | Event::PasskeySuspect
+            | Event::Reauthenticated
+            | Event::Logout
+            | Event::SessionEnded
+            | Event::RefreshReplayed
+            | Event::AccountCreated
+            | Event::AccountChanged
+            | Event::AccountDisabled
+            | Event::AccountEnabled
+            | Event::AccountDeleted
+            | Event::LinkCreated
+            | Event::LinkUsed
+            | Event::LinkRevoked
+            | Event::DeviceApproved
+            | Event::DeviceRefused
+            | Event::FactorDemanded
+            | Event::GroupCreated
+            | Event::GroupChanged
+            | Event::GroupDeleted
+            | Event::PersonalTokenRevoked
+            | Event::KeyRotated
+            | Event::BackupMade
+            | Event::BackupRestored => None,
+        }
+    }
+}
+
 /// Whether it succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -134,6 +184,7 @@ pub struct Entry {
     address: String,
     request: String,
     detail: String,
+    notice: Option<Outgoing>,
 }
 
 impl Entry {
@@ -152,6 +203,7 @@ impl Entry {
             address: cx.request.address.to_string(),
             request: cx.request.id.clone(),
             detail: String::new(),
+            notice: event.notice(outcome).and_then(|what| notice(cx, what)),
         }
     }
 
@@ -180,10 +232,24 @@ impl Entry {
         Entry { detail: detail.to_string(), ..self }
     }
 
-    /// Writes the event with the transaction it tells of.
-    pub async fn record(&self, tx: &mut Tx) -> Result<(), Error> {
-        store::insert(tx, self).await
+    /// Tells the account's owner by mail in these words, a sentence, in place of the event's own.
+    pub fn telling(self, cx: &Cx, what: &str) -> Entry {
+        Entry { notice: notice(cx, what), ..self }
     }
+
+    /// Writes the event with the transaction it tells of, and the letter that tells the account's owner.
+    pub async fn record(&self, tx: &mut Tx) -> Result<(), Error> {
+        store::insert(tx, self).await?;
+        if let (Some(notice), Some(account)) = (&self.notice, self.account) {
+            notice.post(tx, account, self.at).await?;
+        }
+        Ok(())
+    }
+}
+
+fn notice(cx: &Cx, what: &str) -> Option<Outgoing> {
+    let (what, address) = (what.to_owned(), cx.request.address.to_string());
+    Outgoing::notice(cx, &Letter::Changed { what, address, at: cx.now.rfc3339() })
 }
 
 /// An event as it was written.

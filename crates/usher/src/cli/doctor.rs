@@ -9,6 +9,7 @@ use super::{Common, control, print_line};
 use crate::config::{Config, Overrides, Scheme, Strings};
 use crate::http::tls::Certificates;
 use crate::login::passkeys::{RelyingParty, stranded};
+use crate::mail::Courier;
 use crate::secret::Rng;
 use crate::time::{Clock, Time};
 use serde_json::{Value, json};
@@ -67,6 +68,7 @@ pub async fn run(common: &Common, env: &Strings) -> Result<(), Stop> {
         found.note("password hashes", remark);
     }
     certificate(&place.config, &mut found);
+    mail(&place.config, &mut found).await;
     buckets(&place.config, &mut found);
     if running.is_none() {
         for (what, address) in
@@ -251,6 +253,19 @@ fn certificate(config: &Config, found: &mut Findings) {
             found.note("certificate", format!("ends soon, at {end}"));
         }
         Some(end) => found.good("certificate", format!("until {end}")),
+    }
+}
+
+/// Whether the mail server takes letters. None is sent.
+async fn mail(config: &Config, found: &mut Findings) {
+    let server = config.mail.server.as_deref().unwrap_or_default();
+    match Courier::of(config) {
+        Ok(None) => found.note("mail", "none is sent; lost passwords are replaced by links that an admin makes"),
+        Err(error) => found.problem("mail", error),
+        Ok(Some(courier)) => match courier.knock().await {
+            Ok(()) => found.good("mail", format!("{server} takes letters")),
+            Err(error) => found.problem("mail", format!("{server}, port {}: {error}", config.mail.port())),
+        },
     }
 }
 

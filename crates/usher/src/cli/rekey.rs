@@ -14,7 +14,7 @@ use crate::datadir::KeySource;
 use crate::seal::{MasterKey, Vault};
 use crate::secret::Rng;
 use crate::time::Clock;
-use crate::{App, Surroundings, installation, login, tokens};
+use crate::{App, Surroundings, installation, login, mail, tokens};
 use serde_json::json;
 use std::fs;
 use std::io;
@@ -57,12 +57,14 @@ pub async fn run(common: &Common, env: &Strings) -> Result<(), Stop> {
     let resealed = tokens::live::reseal(&cx).await.map_err(Stop::data)?;
     let headers = login::signed::reseal(&cx).await.map_err(Stop::data)?;
     let secrets = login::factors::reseal(&cx).await.map_err(Stop::data)?;
+    let letters = mail::reseal(&cx).await.map_err(Stop::data)?;
     let (name, count) = (app.vault.check_value(), resealed.count() + headers.count() + secrets.count());
     let entry = Entry::new(&cx, Event::KeyRotated, Outcome::Done).target("master key");
     cx.write("rekey", async move |tx| {
         resealed.put(tx).await?;
         headers.put(tx).await?;
         secrets.put(tx).await?;
+        letters.put(tx).await?;
         installation::rename_master_key(tx, &name).await?;
         entry.record(tx).await
     })

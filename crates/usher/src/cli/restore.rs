@@ -171,6 +171,7 @@ async fn prepare(mut config: Config, db: Db, vault: Vault, rng: Arc<Rng>) -> Res
     }
     links::begin_anew(&cx).await?;
     crate::devices::begin_anew(&cx).await?;
+    crate::mail::begin_anew(&cx).await?;
     let detail = format!("{ended} sessions ended, {revoked} personal tokens revoked, every unused link withdrawn");
     let entry = Entry::new(&cx, Event::BackupRestored, Outcome::Done).detail(&detail);
     cx.write("restore.record", async move |tx| entry.record(tx).await).await?;

@@ -1,6 +1,6 @@
 //! Combinations that would be unsafe or could not work, refused before anything is opened.
 
-use super::{Config, Place, Problem, Scheme};
+use super::{Config, MailSecurity, Place, Problem, Scheme};
 use crate::accounts::hash::Params;
 use crate::net::is_private;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +26,7 @@ pub(super) fn problems(config: &Config, places: &Places) -> Vec<Problem> {
     storage(config, &mut check);
     accounts(config, &mut check);
     lives(config, &mut check);
+    mail(config, &mut check);
     tables(config, &mut check);
     check.found
 }
@@ -182,6 +183,54 @@ fn storage(config: &Config, check: &mut Check<'_>) {
     }
     if !(2..=500).contains(&database.pool) {
         check.refuse("database.pool", database.pool, "expected 2 to 500", "Leave it out for 16.");
+    }
+}
+
+fn mail(config: &Config, check: &mut Check<'_>) {
+    let mail = &config.mail;
+    let Some(server) = &mail.server else {
+        if mail.from.is_some() || mail.username.is_some() {
+            check.refuse(
+                "mail.server",
+                "",
+                "letters need a server to hand them to",
+                "Set mail.server, or drop [mail].",
+            );
+        }
+        return;
+    };
+    let this_machine = server.parse().map_or(server == "localhost", |ip: std::net::IpAddr| ip.is_loopback());
+    if mail.security == MailSecurity::None && !this_machine {
+        check.refuse(
+            "mail.security",
+            "none",
+            "links that log people in would cross the network in clear",
+            "Use starttls or tls; `none` is for a server on this machine.",
+        );
+    }
+    if mail.from.is_none() {
+        check.refuse(
+            "mail.from",
+            "",
+            "letters need a sender",
+            "Set it to an address such as `Usher <usher@example.org>`.",
+        );
+    }
+    if config.server.public_url.is_none() {
+        check.refuse(
+            "server.public_url",
+            "",
+            "the links in letters need an address to lead to",
+            "Set it to the address that people use.",
+        );
+    }
+    if mail.username.is_some() == (mail.password.is_none() && mail.password_file.is_none()) {
+        check.refuse(
+            "mail.password_file",
+            "",
+            "a username needs a password, and a password a username",
+            "Set both, or neither when the mail server asks nobody.",
+        );
     }
 }
 

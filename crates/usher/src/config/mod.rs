@@ -18,6 +18,7 @@ mod compat;
 mod database;
 mod file;
 mod flags;
+mod mail;
 mod media;
 mod origin;
 mod problem;
@@ -34,6 +35,7 @@ pub use compat::Compat;
 pub use database::Database;
 pub use file::File;
 pub use flags::Overrides;
+pub use mail::{Mail, MailSecurity};
 pub use media::{App, Audit, Bucket, Docs, Format, Log, Media, Symlinks};
 pub use origin::{NotAnOrigin, Origin, PublicUrl, Scheme};
 pub use problem::{Place, Problem, Problems};
@@ -73,6 +75,8 @@ pub struct Config {
     pub buckets: Vec<Bucket>,
     /// Media URLs.
     pub media: Media,
+    /// The mail server.
+    pub mail: Mail,
     /// The audit log.
     pub audit: Audit,
     /// Log lines.
@@ -128,6 +132,7 @@ impl Keys for Config {
         to.section("tokens", &mut self.tokens);
         to.section("throttle", &mut self.throttle);
         to.section("media", &mut self.media);
+        to.section("mail", &mut self.mail);
         to.section("audit", &mut self.audit);
         to.section("log", &mut self.log);
         to.section("docs", &mut self.docs);

@@ -166,6 +166,18 @@ impl Value for u32 {
     }
 }
 
+impl Value for u16 {
+    fn form() -> String {
+        "a whole number from 0 to 65535".to_owned()
+    }
+    fn read(raw: &Raw) -> Option<Self> {
+        u16::try_from(raw.number()?).ok()
+    }
+    fn write(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
 impl Value for usize {
     fn form() -> String {
         u32::form()

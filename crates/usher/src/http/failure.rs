@@ -9,6 +9,7 @@ use crate::devices::{BeginError, DecideError};
 use crate::gate::Refusal;
 use crate::login::again::{AgainError, PasswordError, ProfileChangeError};
 use crate::login::factors::FactorError;
+use crate::login::letters::VerificationError;
 use crate::login::links::LinkError;
 use crate::login::{LoginError, SignupError};
 use crate::media::root::OpenError;
@@ -275,6 +276,26 @@ impl From<LoginError> for Failure {
             )
             .retry(wait),
             LoginError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<VerificationError> for Failure {
+    fn from(error: VerificationError) -> Failure {
+        match error {
+            VerificationError::NoMail => Failure::new(StatusCode::CONFLICT, "no_mail", "This server sends no mail."),
+            VerificationError::NothingToProve => Failure::new(
+                StatusCode::CONFLICT,
+                "nothing_to_prove",
+                "The account has no email address, or it is proven already.",
+            ),
+            VerificationError::RateLimited(wait) => Failure::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                "Several letters were sent already. Wait before the next one.",
+            )
+            .retry(wait),
+            VerificationError::Storage(error) => error.into(),
         }
     }
 }

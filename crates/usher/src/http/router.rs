@@ -9,7 +9,7 @@ use crate::cx::Cx;
 use crate::devices::pages as device_pages;
 use crate::login::api::factors as factors_api;
 use crate::login::api::passkeys as passkeys_api;
-use crate::login::pages::{security, steps};
+use crate::login::pages::{letters as letter_pages, security, steps};
 use crate::login::{api as login_api, pages as login_pages, signed};
 use crate::media::{api as media_api, deliver, pages as media_pages};
 use crate::oauth::api as oauth_api;
@@ -71,6 +71,9 @@ fn pages() -> Router {
         .route("/reset/{token}", get(login_pages::take_reset))
         .route("/recover", get(steps::recover_page).post(steps::recover))
         .route("/recover/{token}", get(login_pages::take_recover))
+        .route("/forgot", get(letter_pages::forgot_page).post(letter_pages::forgot))
+        .route("/verify", get(letter_pages::verify_page).post(letter_pages::verify))
+        .route("/verify/{token}", get(letter_pages::take_verify))
         .route("/logout", get(login_pages::logout_page).post(login_pages::logout))
         .method_not_allowed_fallback(not_like_this)
         .layer(from_fn(csrf::protect))
@@ -100,6 +103,7 @@ fn account_pages() -> Router {
     Router::new()
         .route("/account", get(accounts_pages::account_page))
         .route("/account/profile", post(accounts_pages::change_profile))
+        .route("/account/verification", post(accounts_pages::verify_again))
         .route("/account/password", post(accounts_pages::change_password))
         .route("/account/again", post(security::prove_again))
         .route("/account/news", get(security::news_page).post(security::seen))
@@ -189,6 +193,7 @@ fn account_api() -> OpenApiRouter {
         .routes(routes!(passkeys_api::prove))
         .routes(routes!(passkeys_api::ask_login))
         .routes(routes!(passkeys_api::login))
+        .routes(routes!(accounts_api::verify_again))
         .routes(routes!(sessions_api::list))
         .routes(routes!(sessions_api::end))
         .routes(routes!(sessions_api::end_others))

@@ -7,7 +7,7 @@
 
 use crate::cx::Cx;
 use crate::ops::JobLabels;
-use crate::{App, audit, devices, login, sessions, tokens};
+use crate::{App, audit, devices, login, mail, sessions, tokens};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,10 +68,27 @@ static JOBS: &[Job] = &[
     job!("remove ended sessions" every 30: ended_sessions),
     job!("remove old personal tokens" every 30: personal_tokens),
     job!("remove old events" every 30: events),
+    job!("drop old letters" every 30: old_letters),
 ];
+
+/// Hands letters over. Apart from the others: a mail server that does not answer holds up letters only.
+static LETTERS: Job = job!("send letters" every 1: letters);
 
 /// Runs the jobs until the future is dropped.
 pub async fn run(app: Arc<App>) {
+    tokio::join!(take_turns(app.clone()), send_letters(app));
+}
+
+async fn send_letters(app: Arc<App>) {
+    let mut ticker = tokio::time::interval(TICK);
+    ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticker.tick().await;
+        turn(&app, &LETTERS).await;
+    }
+}
+
+async fn take_turns(app: Arc<App>) {
     let mut ticker = tokio::time::interval(TICK);
     ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ticker.tick().await;
@@ -85,7 +102,7 @@ pub async fn run(app: Arc<App>) {
 
 /// Every job once, whoever's turn it is.
 pub async fn once(app: &Arc<App>) {
-    for job in JOBS {
+    for job in JOBS.iter().chain([&LETTERS]) {
         turn(app, job).await;
     }
 }
@@ -186,6 +203,14 @@ async fn factors(cx: &Cx, limit: u32) -> Done {
 
 async fn events(cx: &Cx, limit: u32) -> Done {
     Ok(audit::forget(cx, limit).await?)
+}
+
+async fn letters(cx: &Cx, limit: u32) -> Done {
+    Ok(mail::send_due(cx, limit).await?)
+}
+
+async fn old_letters(cx: &Cx, limit: u32) -> Done {
+    Ok(mail::sweep(cx, limit).await?)
 }
 
 async fn feed(cx: &Cx, _: u32) -> Done {

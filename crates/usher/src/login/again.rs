@@ -5,6 +5,7 @@
 //! is given along; a new proof renews the cookie's secret in the same commit as the act it was given for.
 //! Refuses: a password change whose present password is not the present one any more when it commits.
 
+use super::letters::Moved;
 use super::second::prove_passcode;
 use super::{LoginError, passkeys, prove, store, throttle, weaknesses, words_of};
 use crate::accounts::hash::nfc;
@@ -216,6 +217,7 @@ pub async fn change_profile(cx: &Cx, change: ProfileChange) -> Result<Proof, Pro
     };
     let proof = if email.is_some() { step_up_by(cx, change.given).await? } else { Proof::Recent };
     let entry = Entry::new(cx, Event::AccountChanged, Outcome::Done).detail(what);
+    let letters = email.as_ref().map(|email| Moved::draw(cx, &account, email.as_ref()));
     let (change, given, now) = (profile::Change { display_name, email }, proof.clone(), cx.now);
     cx.write("login.change_profile", async move |tx| {
         if !given.apply(tx, now).await? {
@@ -223,6 +225,9 @@ pub async fn change_profile(cx: &Cx, change: ProfileChange) -> Result<Proof, Pro
         }
         if let Err(error) = profile::change(tx, id, &change, now).await? {
             return Ok(tx.undo(Err(error.into())));
+        }
+        if let Some(letters) = &letters {
+            letters.post(tx, now).await?;
         }
         entry.record(tx).await?;
         Ok(Ok(()))

@@ -1,10 +1,11 @@
-//! Single-use links: the first admin, an invitation, a lost password, a lost second factor.
+//! Single-use links: the first admin, an invitation, a lost password, a lost second factor, an email address.
 //!
 //! Promises: a link carries 256 random bits, of which the row keeps a digest; it is spent by the same
 //! commit that does what it is for, so that a failed attempt does not cost it and two attempts do not
 //! share it. Looking at a link spends nothing.
 
 use super::store;
+use crate::accounts::profile::{self, Email};
 use crate::accounts::{self, Buckets, CreateError, NewAccount, Role, username::Username};
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
@@ -29,6 +30,8 @@ pub enum Kind {
     Reset,
     /// Stands in, once, for a second factor that was lost.
     Recover,
+    /// Proves an email address; its note is the address it was sent to.
+    Verify,
 }
 
 impl Kind {
@@ -39,6 +42,7 @@ impl Kind {
             Kind::Invite => "invite",
             Kind::Reset => "reset",
             Kind::Recover => "recover",
+            Kind::Verify => "verify",
         }
     }
 
@@ -49,6 +53,7 @@ impl Kind {
             Kind::Invite => SecretKind::Invite,
             Kind::Reset => SecretKind::Reset,
             Kind::Recover => SecretKind::Recover,
+            Kind::Verify => SecretKind::Verify,
         }
     }
 
@@ -57,16 +62,18 @@ impl Kind {
         match self {
             Kind::Setup | Kind::Reset | Kind::Recover => Duration::from_secs(3600),
             Kind::Invite => Duration::from_secs(7 * 24 * 3600),
+            Kind::Verify => Duration::from_secs(24 * 3600),
         }
     }
 
-    /// The page that takes it: `/setup`, `/signup`, `/reset`, `/recover`.
+    /// The page that takes it: `/setup`, `/signup`, `/reset`, `/recover`, `/verify`.
     pub fn page(self) -> &'static str {
         match self {
             Kind::Setup => "/setup",
             Kind::Invite => "/signup",
             Kind::Reset => "/reset",
             Kind::Recover => "/recover",
+            Kind::Verify => "/verify",
         }
     }
 }
@@ -74,7 +81,8 @@ impl Kind {
 impl FromStr for Kind {
     type Err = ();
     fn from_str(word: &str) -> Result<Kind, ()> {
-        [Kind::Setup, Kind::Invite, Kind::Reset, Kind::Recover].into_iter().find(|kind| kind.word() == word).ok_or(())
+        let every = [Kind::Setup, Kind::Invite, Kind::Reset, Kind::Recover, Kind::Verify];
+        every.into_iter().find(|kind| kind.word() == word).ok_or(())
     }
 }
 
@@ -185,12 +193,12 @@ impl NewLink {
     }
 
     /// Writes the link with the transaction it belongs to. A new setup link replaces the one before, and
-    /// a new reset or recovery link the account's own.
+    /// a new reset, recovery or verify link the account's of its kind.
     pub async fn insert(&self, tx: &mut Tx, now: Time) -> Result<(), Error> {
         let link = &self.made.link;
         match (link.kind, link.account) {
             (Kind::Setup, _) => store::revoke_kind(tx, Kind::Setup, now).await?,
-            (Kind::Reset | Kind::Recover, Some(account)) => {
+            (Kind::Reset | Kind::Recover | Kind::Verify, Some(account)) => {
                 store::revoke_kind_of(tx, account, link.kind, now).await?;
             }
             _ => {}
@@ -198,6 +206,11 @@ impl NewLink {
         store::insert_link(tx, link, &self.digest, self.made_by).await?;
         store::give(tx, link.id, &self.gifts).await?;
         self.entry.record(tx).await
+    }
+
+    /// The link's path, secret included, for the letter that carries it.
+    pub fn path(&self) -> Zeroizing<String> {
+        self.made.path.clone()
     }
 
     /// The link with its secret, for the one answer that shows it.
@@ -306,7 +319,7 @@ pub async fn create_account(
     let id = AccountId::new(cx.now, &cx.app.rng);
     let (role, buckets) = match kind {
         Kind::Setup => (Role::Admin, Buckets::Every),
-        Kind::Invite | Kind::Reset | Kind::Recover => (Role::User, Buckets::None),
+        Kind::Invite | Kind::Reset | Kind::Recover | Kind::Verify => (Role::User, Buckets::None),
     };
     let new = NewAccount { id, username, password: Some(password), role, buckets, must_change: false };
     let used = Entry::new(cx, Event::LinkUsed, Outcome::Done).of(id).by(id).detail(kind.word());
@@ -373,6 +386,35 @@ pub async fn reset_password(cx: &Cx, token: &str, password: String) -> Result<Ac
 pub(super) async fn spend_recovery(tx: &mut Tx, digest: &Digest, account: AccountId, now: Time) -> Result<bool, Error> {
     let spent = store::spend_link(tx, Kind::Recover, digest, now).await?;
     Ok(spent.is_some_and(|link| link.account == Some(account)))
+}
+
+/// Notes that an address is its account's owner's, by the link that was sent there: spends it, unless the account has
+/// another address by now.
+pub async fn prove_email(cx: &Cx, token: &str) -> Result<AccountId, LinkError> {
+    let digest = digest(Kind::Verify, token).ok_or(LinkError::Unusable)?;
+    let used = Entry::new(cx, Event::LinkUsed, Outcome::Done).detail(Kind::Verify.word());
+    let changed = Entry::new(cx, Event::AccountChanged, Outcome::Done).detail("email address proven");
+    let now = cx.now;
+    cx.write("links.prove_email", async move |tx| {
+        let Some(link) = store::spend_link(tx, Kind::Verify, &digest, now).await? else {
+            return Ok(Err(LinkError::Unusable));
+        };
+        let (Some(account), Ok(email)) = (link.account, Email::parse(&link.note)) else {
+            return Ok(Err(LinkError::Unusable));
+        };
+        if !profile::prove_email(tx, account, &email, now).await? {
+            return Ok(tx.undo(Err(LinkError::Unusable)));
+        }
+        used.clone().of(account).target(link.id).record(tx).await?;
+        changed.clone().of(account).record(tx).await?;
+        Ok(Ok(account))
+    })
+    .await?
+}
+
+/// How many links of `kind` were made for an account since then.
+pub async fn made_since(tx: &mut Tx, account: AccountId, kind: Kind, since: Time) -> Result<i64, Error> {
+    store::made_since(tx, account, kind, since).await
 }
 
 /// Withdraws every link and forgets every counted failure, as after a restore: a link may have been used since the

@@ -13,6 +13,7 @@ pub mod api;
 pub mod base32;
 pub mod factors;
 pub mod floor;
+pub mod letters;
 pub mod links;
 pub mod notices;
 pub mod pages;

@@ -1,6 +1,6 @@
-//! Changes of an account's factors: told to the audit log, and to the account's owner at the next login.
+//! Changes of an account's factors: told to the audit log, and to the account's owner at the next login and by mail.
 //!
-//! Promises: there is no change of a factor without both, because [`Change::record`] writes both with the act.
+//! Promises: there is no change of a factor without all of them, because [`Change::record`] writes them with the act.
 
 use super::store::factors as store;
 use crate::audit::{Entry, Event, Outcome};
@@ -12,7 +12,7 @@ use std::time::Duration;
 use usher_db::{Error, Tx};
 
 macro_rules! whats {
-    ($($(#[$doc:meta])* $name:ident = $word:literal, $event:ident;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $word:literal, $event:ident, $told:literal;)*) => {
         /// What changed.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum What { $($(#[$doc])* $name,)* }
@@ -26,6 +26,11 @@ macro_rules! whats {
                 match self { $(What::$name => $word,)* }
             }
 
+            /// What the owner is told, without who did it and to which one.
+            pub fn told(self) -> &'static str {
+                match self { $(What::$name => $told,)* }
+            }
+
             fn event(self) -> Event {
                 match self { $(What::$name => Event::$event,)* }
             }
@@ -35,21 +40,21 @@ macro_rules! whats {
 
 whats! {
     /// An authenticator app was set up.
-    TotpAdded = "totp_added", FactorAdded;
+    TotpAdded = "totp_added", FactorAdded, "An authenticator app was set up";
     /// The authenticator app was removed.
-    TotpRemoved = "totp_removed", FactorRemoved;
+    TotpRemoved = "totp_removed", FactorRemoved, "The authenticator app was switched off";
     /// A passkey was registered.
-    PasskeyAdded = "passkey_added", FactorAdded;
+    PasskeyAdded = "passkey_added", FactorAdded, "A passkey was registered";
     /// A passkey was removed.
-    PasskeyRemoved = "passkey_removed", FactorRemoved;
+    PasskeyRemoved = "passkey_removed", FactorRemoved, "A passkey was removed";
     /// An administrator took every factor away.
-    AllRemoved = "all_removed", FactorRemoved;
+    AllRemoved = "all_removed", FactorRemoved, "Your second factors were taken away";
     /// New recovery codes were made; older ones are of no use.
-    CodesMade = "recovery_codes_made", RecoveryCodesMade;
+    CodesMade = "recovery_codes_made", RecoveryCodesMade, "New recovery codes were made";
     /// A recovery code was used.
-    CodeUsed = "recovery_code_used", RecoveryCodeUsed;
+    CodeUsed = "recovery_code_used", RecoveryCodeUsed, "A recovery code was used to log in";
     /// A recovery link stood in for a lost factor.
-    Recovered = "factor_recovered", FactorRecovered;
+    Recovered = "factor_recovered", FactorRecovered, "A recovery link was used in place of a lost factor";
 }
 
 impl FromStr for What {
@@ -89,9 +94,11 @@ impl Change {
     pub fn new(cx: &Cx, account: AccountId, what: What, detail: &str) -> Change {
         let own = cx.caller.as_ref().is_some_and(|caller| caller.account() == account);
         let said = if detail.is_empty() { what.word().to_owned() } else { format!("{}: {detail}", what.word()) };
+        let name = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+        let told = format!("{}{name}.", what.told());
         Change {
             account,
-            entry: Entry::new(cx, what.event(), Outcome::Done).of(account).detail(said),
+            entry: Entry::new(cx, what.event(), Outcome::Done).of(account).detail(said).telling(cx, &told),
             news: News {
                 id: NoticeId::new(cx.now, &cx.app.rng),
                 at: cx.now,

@@ -1,9 +1,10 @@
 //! The pages at the door: first admin, login, sign-up, lost password, logout.
 
-use super::links::{self, Kind as LinkKind, LinkError};
+pub mod letters;
 pub mod security;
 pub mod steps;
 
+use super::links::{self, Kind as LinkKind, LinkError};
 use super::{Attempt, LoggedIn, LoginError, Wanted, api, with_password};
 use crate::accounts::username::Username;
 use crate::accounts::{self, CreateError};
@@ -64,6 +65,7 @@ fn login_form(
         refusal,
         notice,
         signup_open: cx.app.config.accounts.signup == Signup::Open,
+        forgot: cx.app.courier.is_some(),
     }
 }
 

@@ -43,6 +43,7 @@ statements! {
     REVOKE_OF_ACCOUNT: Write = "UPDATE links SET revoked_at = $2 WHERE account_id = $1 AND used_at IS NULL AND revoked_at IS NULL";
     REVOKE_KIND_OF_ACCOUNT: Write = "UPDATE links SET revoked_at = $3 WHERE account_id = $1 AND kind = $2 AND used_at IS NULL \
         AND revoked_at IS NULL";
+    MADE_SINCE: Point = "SELECT CAST(count(*) AS BIGINT) FROM links WHERE account_id = $1 AND kind = $2 AND made_at > $3";
     REVOKE_MADE_BY: Write = "UPDATE links SET revoked_at = $2 WHERE made_by = $1 AND used_at IS NULL AND revoked_at IS NULL";
     REVOKE_ALL: Write = "UPDATE links SET revoked_at = $1 WHERE used_at IS NULL AND revoked_at IS NULL";
     SWEEP_LINKS: Write = "DELETE FROM links WHERE id IN (SELECT id FROM links WHERE expires_at < $1 LIMIT $2)";
@@ -215,6 +216,14 @@ pub(super) async fn revoke_kind_of(tx: &mut Tx, account: AccountId, kind: Kind, 
 /// Withdraws the links of an account.
 pub async fn revoke_links_of(tx: &mut Tx, account: AccountId, now: Time) -> Result<(), Error> {
     tx.execute(&REVOKE_OF_ACCOUNT, args![account, now]).await.map(|_| ())
+}
+
+/// How many links of a kind were made for an account since then, whatever became of them.
+pub(super) async fn made_since(tx: &mut Tx, account: AccountId, kind: Kind, since: Time) -> Result<i64, Error> {
+    match tx.one(&MADE_SINCE, args![account, kind.word(), since]).await? {
+        Some(row) => row.get(0),
+        None => Ok(0),
+    }
 }
 
 /// Withdraws the links that an account made.

@@ -249,6 +249,16 @@ pub async fn count_invited(cx: &Cx, link: &Digest) -> Result<(), LinkError> {
     if tried > i64::from(rules.signups_per_address) { Err(LinkError::RateLimited(rules.window)) } else { Ok(()) }
 }
 
+/// Counts a request for a new password against the caller's network, whoever it is for.
+pub async fn count_reset(cx: &Cx) -> Result<(), LoginError> {
+    let rules = cx.app.config.throttle;
+    let (subject, now) = (format!("reset:{}", crate::net::network_of(cx.request.address)), cx.now);
+    let asked = cx
+        .write("login.count_reset", async move |tx| store::count(tx, &subject, now, now - rules.window).await)
+        .await?;
+    if asked > i64::from(rules.signups_per_address) { Err(LoginError::RateLimited(rules.window)) } else { Ok(()) }
+}
+
 /// What was guessed at an account of late, for admins; `None` when nothing was.
 pub async fn guessed(cx: &Cx, username: &str) -> Result<Option<Failures>, Error> {
     let key = crate::accounts::username::lookup_key(username).unwrap_or_default();

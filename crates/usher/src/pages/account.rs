@@ -4,7 +4,7 @@ use super::{Choice, Notice, PasswordRule, Problems, Shell, When};
 use askama::Template;
 
 /// The page. Posts:
-/// `/account/profile` (`display_name`, `email`, sometimes `confirm`),
+/// `/account/profile` (`display_name`, `email`, sometimes `confirm`), `/account/verification`,
 /// `/account/password` (`current`, `password`, `password2`, `end_others`),
 /// `/account/sessions/{id}/end`, `/account/sessions/end-others`, `/account/sessions/end-all`,
 /// `/account/tokens` (`name`, `expires_days`, `scopes` repeated, sometimes `confirm`), `/account/tokens/{id}/revoke`.
@@ -39,6 +39,8 @@ pub struct ProfileForm {
     pub email: String,
     /// Whether the address on record is proven.
     pub verified: bool,
+    /// A letter can be sent to prove it.
+    pub can_verify: bool,
     /// The last login is too long ago: a new address also needs the present password, as `confirm`.
     pub ask_password: bool,
     pub problems: Problems,

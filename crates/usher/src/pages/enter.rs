@@ -39,6 +39,8 @@ pub struct LoginPage {
     pub signup_open: bool,
     /// Passkeys can be used at this address.
     pub passkeys: bool,
+    /// Whether a lost password can be replaced by mail.
+    pub forgot: bool,
 }
 
 /// Why a login was refused, in as few kinds as possible: who exists is nobody's business.
@@ -145,6 +147,42 @@ pub enum ResetState {
         username: String,
         problems: Problems,
     },
+}
+
+/// `/forgot`: asks for a letter with a reset link. Posts `username`.
+#[derive(Template)]
+#[template(path = "forgot.html")]
+pub struct ForgotPage {
+    pub shell: Shell,
+    pub state: ForgotState,
+}
+
+/// How far it is.
+pub enum ForgotState {
+    /// No mail is sent here.
+    NoMail,
+    Form,
+    /// It was asked; whether there is such an account is not said.
+    Asked,
+}
+
+/// `/verify`: confirms an email address by the link that was sent there. Posts nothing but itself.
+#[derive(Template)]
+#[template(path = "verify.html")]
+pub struct VerifyPage {
+    pub shell: Shell,
+    pub state: VerifyState,
+}
+
+/// Whether the browser holds a link that still works.
+pub enum VerifyState {
+    NoLink,
+    /// A button that posts: programs that look into mail open links, and must not confirm anything.
+    Confirm {
+        username: String,
+        email: String,
+    },
+    Done,
 }
 
 /// `/password`: the change that is asked for before anything else. Posts `current`, `password`, `password2`.

@@ -34,8 +34,8 @@ pub use admin::{
 pub use askama::{Error as RenderError, Template};
 pub use devices::{AskingDevice, LinkPage, LinkState, TvPage, TvPerson, TvState};
 pub use enter::{
-    CodePage, CodeRefusal, LoginPage, LogoutPage, LogoutState, MustChangePage, RecoverPage, Refusal, ResetPage,
-    ResetState, SetupPage, SetupState, SignupPage, SignupState,
+    CodePage, CodeRefusal, ForgotPage, ForgotState, LoginPage, LogoutPage, LogoutState, MustChangePage, RecoverPage,
+    Refusal, ResetPage, ResetState, SetupPage, SetupState, SignupPage, SignupState, VerifyPage, VerifyState,
 };
 pub use library::{BucketCard, EntryKind, EntryLine, FilePage, FolderPage, LibraryPage, Playback, Trouble, Viewer};
 pub use security::{CodesPage, NewsLine, NewsPage, PasskeyLine, Picture, SecurityPage, TotpSetup};

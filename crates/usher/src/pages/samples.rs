@@ -127,6 +127,7 @@ fn door() -> Vec<Sample> {
         notice: None,
         signup_open,
         passkeys: signup_open,
+        forgot: signup_open,
     };
     let mut banner = login("", None, false);
     banner.shell.banner = Some(
@@ -145,6 +146,7 @@ fn door() -> Vec<Sample> {
     let setup = |state| SetupPage { shell: outside(), rule: RULE, state };
     let signup = |state| SignupPage { shell: outside(), rule: RULE, state };
     let reset = |state| ResetPage { shell: outside(), rule: RULE, state };
+    let verify = |state| VerifyPage { shell: outside(), state };
     vec![
         sample("setup", &setup(SetupState::Form { username: String::new(), problems: Problems::default() })),
         sample("setup_problems", &setup(SetupState::Form { username: HOSTILE.to_owned(), problems: weak() })),
@@ -172,6 +174,12 @@ fn door() -> Vec<Sample> {
         sample("signup_closed", &signup(SignupState::Closed)),
         sample("reset", &reset(ResetState::Form { username: HOSTILE.to_owned(), problems: weak() })),
         sample("reset_no_link", &reset(ResetState::NoLink)),
+        sample("forgot", &ForgotPage { shell: outside(), state: ForgotState::Form }),
+        sample("forgot_asked", &ForgotPage { shell: outside(), state: ForgotState::Asked }),
+        sample("forgot_no_mail", &ForgotPage { shell: outside(), state: ForgotState::NoMail }),
+        sample("verify", &verify(VerifyState::Confirm { username: HOSTILE.to_owned(), email: HOSTILE.to_owned() })),
+        sample("verify_no_link", &verify(VerifyState::NoLink)),
+        sample("verify_done", &verify(VerifyState::Done)),
         sample(
             "password",
             &MustChangePage {
@@ -223,6 +231,7 @@ fn account() -> Vec<Sample> {
             display_name: HOSTILE.to_owned(),
             email: "alice@example.org".to_owned(),
             verified: false,
+            can_verify: true,
             ask_password: true,
             problems: Problems::one("confirm", "Enter your password once more for this."),
         },

@@ -28,6 +28,8 @@ pub use store::{STATEMENTS, find, list_live};
 use crate::audit;
 use crate::cx::Cx;
 use crate::id::{AccountId, SessionId};
+use crate::mail::Outgoing;
+use crate::mail::letter::Letter;
 use crate::secret::{Digest, Rng};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -193,6 +195,8 @@ pub struct NewSession {
     pub fixed_refresh: bool,
     /// Tells of the sessions that end because this one begins.
     eviction: audit::Entry,
+    /// Tells the account's owner, when the device is a new one.
+    notice: Option<Outgoing>,
 }
 
 /// How long sessions of a kind live, by configuration.
@@ -209,6 +213,8 @@ impl NewSession {
     pub fn draw(cx: &Cx, account: AccountId, kind: Kind, amr: &str, label: String, life: Life) -> NewSession {
         let rng: &Rng = &cx.app.rng;
         let id = SessionId::new(cx.now, rng);
+        let address = cx.request.address.to_string();
+        let device = Letter::NewDevice { device: label.clone(), address, at: cx.now.rfc3339() };
         NewSession {
             id,
             account,
@@ -226,6 +232,7 @@ impl NewSession {
             eviction: audit::Entry::new(cx, audit::Event::SessionEnded, audit::Outcome::Done)
                 .of(account)
                 .detail(EndReason::Evicted.word()),
+            notice: Outgoing::notice(cx, &device),
         }
     }
 
@@ -277,6 +284,11 @@ pub async fn start(tx: &mut Tx, new: &NewSession, most: u32, now: Time) -> Resul
         [one] => new.eviction.about(new.account, *one).target(*one).record(tx).await?,
         // One act, one event: the sessions' own rows say which they were.
         many => new.eviction.clone().target(format!("{} sessions", many.len())).record(tx).await?,
+    }
+    if let Some(notice) = &new.notice
+        && store::is_new_device(tx, new.account, &new.label).await?
+    {
+        notice.post(tx, new.account, now).await?;
     }
     store::insert(tx, new, now).await?;
     if new.fixed_refresh {

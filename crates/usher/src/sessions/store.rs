@@ -11,6 +11,8 @@ use std::time::Duration;
 use usher_db::{Db, Error, Row, Tx, args, statements};
 
 statements! {
+    DEVICES: Point = "SELECT CAST(count(*) AS BIGINT), CAST(COALESCE(sum(CASE WHEN label = $2 THEN 1 ELSE 0 END), 0) AS BIGINT) \
+        FROM sessions WHERE account_id = $1";
     INSERT: Write = "INSERT INTO sessions (id, account_id, kind, amr, secret_digest, ver, created_at, auth_at, last_used_at, \
         idle_for, expires_at, label, address, agent, grant_id, refresh_generation, refresh_digest, refresh_nonce, rotations) \
         VALUES ($1, $2, $3, $4, $5, 1, $6, $6, $6, $7, $8, $9, $10, $11, $12, 1, $13, $14, '')";
@@ -192,6 +194,12 @@ pub async fn list_live(db: &Db, account: AccountId) -> Result<Vec<Session>, Erro
 pub(super) async fn beyond_limit(tx: &mut Tx, account: AccountId, keep: u32) -> Result<Vec<(SessionId, u64)>, Error> {
     let rows = tx.all(&BEYOND_LIMIT, args![account, keep]).await?;
     rows.iter().map(|row| Ok((row.get(0)?, grant(row, 1)?))).collect()
+}
+
+/// Whether the account has sessions, of now or of lately, and none on a device of this name.
+pub(super) async fn is_new_device(tx: &mut Tx, account: AccountId, label: &str) -> Result<bool, Error> {
+    let Some(row) = tx.one(&DEVICES, args![account, label]).await? else { return Ok(false) };
+    Ok(row.get::<i64>(0)? > 0 && row.get::<i64>(1)? == 0)
 }
 
 pub(super) async fn end(tx: &mut Tx, id: SessionId, reason: EndReason, now: Time) -> Result<bool, Error> {

@@ -20,6 +20,8 @@ const PAGES: &[&str] = &[
     "/setup",
     "/signup",
     "/reset",
+    "/forgot",
+    "/verify",
     "/docs/",
     "/account",
     "/account/security",
@@ -365,7 +367,7 @@ async fn a_method_that_a_route_does_not_have_is_405_and_trace_is_nowhere() {
     for (method, path) in operations(&app).await {
         routes.entry(path).or_default().insert(method.to_string());
     }
-    for page in ["/login", "/logout", "/setup", "/signup", "/reset", "/link"] {
+    for page in ["/login", "/logout", "/setup", "/signup", "/reset", "/link", "/forgot", "/verify"] {
         routes.entry(page.to_owned()).or_default().extend(["GET".to_owned(), "POST".to_owned()]);
     }
     for read in ["/openapi.json", "/oauth/jwks", "/.well-known/oauth-authorization-server", "/setup/x"] {
@@ -445,6 +447,8 @@ async fn no_answer_to_nonsense_shows_what_is_inside() {
         (Method::POST, "/login".to_owned()),
         (Method::POST, "/setup".to_owned()),
         (Method::POST, "/reset".to_owned()),
+        (Method::POST, "/forgot".to_owned()),
+        (Method::POST, "/verify".to_owned()),
         (Method::GET, "/login?return_to=%ff%00".to_owned()),
         (Method::GET, "/docs/../../etc/passwd".to_owned()),
         (Method::GET, "/static/x/%2e%2e%2fCargo.toml".to_owned()),
@@ -581,7 +585,7 @@ async fn text_in_a_link_s_address_writes_no_cookie_attributes() {
         ("ust_short", StatusCode::SEE_OTHER),
         ("%22", StatusCode::SEE_OTHER),
     ] {
-        for page in ["setup", "signup", "reset"] {
+        for page in ["setup", "signup", "reset", "recover", "verify"] {
             let answer = app.browser().get(&format!("/{page}/{text}")).await;
             assert_eq!((answer.status, answer.header("set-cookie")), (status, ""), "{page} {text}");
         }

@@ -11,7 +11,7 @@ use crate::id::{NoticeId, PasskeyId};
 use crate::login::LoginError;
 use crate::login::again::{self, AgainError, Given};
 use crate::login::factors::{self, Confirmed, FactorError};
-use crate::login::notices::{self, News, What};
+use crate::login::notices::{self, News};
 use crate::login::passcode::RecoveryCode;
 use crate::login::passkeys::{self, Passkey};
 use crate::login::totp::Shape;
@@ -289,16 +289,7 @@ pub async fn news_page(FactorPage(cx): FactorPage, Query(query): Query<NewsQuery
 }
 
 fn line(cx: &Cx, news: &News) -> NewsLine {
-    let what = match news.what {
-        What::TotpAdded => "An authenticator app was set up",
-        What::TotpRemoved => "The authenticator app was switched off",
-        What::PasskeyAdded => "A passkey was registered",
-        What::PasskeyRemoved => "A passkey was removed",
-        What::AllRemoved => "Your second factors were taken away",
-        What::CodesMade => "New recovery codes were made",
-        What::CodeUsed => "A recovery code was used to log in",
-        What::Recovered => "A recovery link was used in place of a lost factor",
-    };
+    let what = news.what.told();
     let by = if news.own { "" } else { ", by an administrator" };
     let name = if news.detail.is_empty() { String::new() } else { format!(": {}", news.detail) };
     NewsLine { text: format!("{what}{name}{by}"), when: when(news.at, cx.now), address: news.address.clone() }

@@ -18,6 +18,7 @@ mod link_codes;
 mod lives;
 mod login;
 mod logout;
+mod mail;
 mod me;
 mod media;
 mod others;

@@ -3,10 +3,13 @@
 
 use crate::headers::{filled, operations};
 use crate::support::app::{Actor, PASSWORD, TestApp};
+use crate::support::authenticator::enrol;
+use crate::support::soft_key::registered;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use usher::accounts::{Buckets, Role};
+use usher::config::Signup;
 use usher::login::links::{self, Kind};
 use usher::tokens::personal::{NewPersonalToken, Scope};
 
@@ -68,28 +71,64 @@ async fn every_operation_asks_who_is_there_but_those_that_say_so() {
     assert_eq!(holding("access_token").get("/api/v1/me").await.status, StatusCode::OK, "nothing was ended by it");
 }
 
-/// The ids of everything that `alice` has, as an admin and she herself can learn them.
-async fn belongings(app: &TestApp, alice: &Actor, account: usher::id::AccountId) -> BTreeSet<String> {
+/// Everything that can be one's own, for `alice`: a session with data, tokens, factors, links, a group, an invitation that
+/// gives it, a device that asks.
+async fn belongings(app: &TestApp, alice: &Actor, account: usher::id::AccountId) {
     let put = alice.json(Method::PUT, "/api/v1/session/data/notes/a", json!("hers")).await;
     assert_eq!(put.status, StatusCode::NO_CONTENT);
-    let token = alice.post("/api/v1/me/tokens", json!({"name": "x", "scopes": ["media"]})).await.json();
-    let sessions = alice.get("/api/v1/me/sessions").await.json();
-    let link = links::make(&app.cx(), Kind::Reset, Some(account), "").await.unwrap();
-    let ids = [&token["token"]["id"], &sessions["sessions"][0]["id"]];
-    let mut all: BTreeSet<String> = ids.into_iter().map(|id| id.as_str().unwrap().to_owned()).collect();
-    all.insert(account.to_string());
-    all.insert(link.link.id.to_string());
-    assert_eq!(all.len(), 4);
-    all
+    let token = alice.post("/api/v1/me/tokens", json!({"name": "x", "scopes": ["media"]})).await;
+    assert_eq!(token.status, StatusCode::CREATED);
+    let secret = json!({"secret": "velvet-harbor-91"});
+    let put = alice.json(Method::PUT, "/api/v1/me/signed-header", secret).await;
+    assert_eq!(put.status, StatusCode::NO_CONTENT, "{}", put.text());
+    registered(alice, "Phone").await;
+    enrol(app, alice).await;
+    for kind in [Kind::Reset, Kind::Recover, Kind::Verify] {
+        links::make(&app.cx(), kind, Some(account), "").await.unwrap();
+    }
+    let root = app.admin("root").await;
+    let group = root.post("/api/v1/groups", json!({"name": "Family"})).await.json();
+    let member = format!("/api/v1/groups/{}/members/{account}", group["id"].as_str().unwrap());
+    assert_eq!(root.json(Method::PUT, &member, json!({})).await.status, StatusCode::NO_CONTENT);
+    let invite = root.post("/api/v1/invites", json!({"groups": ["Family"]})).await;
+    assert_eq!(invite.status, StatusCode::CREATED, "{}", invite.text());
+    usher::devices::begin(&app.cx(), usher::devices::Client::Device, "Television").await.unwrap();
+}
+
+/// Every id in the database, whatever it names, and the tables that it stands in.
+fn every_id(app: &TestApp) -> BTreeMap<String, BTreeSet<String>> {
+    let is_id = |text: &str| text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4;
+    let created = usher::schema::MIGRATIONS.iter().flat_map(|migration| migration.sql.split("CREATE TABLE ").skip(1));
+    let tables = created.map(|text| text.split_whitespace().next().unwrap());
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for table in tables {
+        let rows = app.sql(&format!("SELECT * FROM \"{table}\""));
+        for id in rows.into_iter().flatten().flatten().filter(|text| is_id(text)) {
+            found.entry(id).or_default().insert(table.to_owned());
+        }
+    }
+    found
 }
 
 #[tokio::test]
 async fn somebody_elses_real_ids_lead_nowhere_at_any_operation() {
-    let app = TestApp::new().await;
+    let app = TestApp::with(|config| {
+        config.compat.signed_header = true;
+        config.accounts.signup = Signup::Invite;
+    })
+    .await;
     let account = app.account("alice", Role::User).await;
     let alice = app.logged_in("alice").await;
-    let theirs = belongings(&app, &alice, account).await;
+    belongings(&app, &alice, account).await;
+    let theirs = every_id(&app);
+    let tables: BTreeSet<&str> = theirs.values().flatten().map(String::as_str).collect();
+    for planted in
+        ["accounts", "sessions", "personal_tokens", "passkeys", "totp", "links", "groups", "link_codes", "notices"]
+    {
+        assert!(tables.contains(planted), "{planted} has no id among {tables:?}");
+    }
     let mallory = app.member("mallory").await;
+    let program = app.program("mallory").await;
     let placeholder = filled("{id}");
     let mut tried = 0;
     for (method, path) in operations(&app).await {
@@ -97,31 +136,45 @@ async fn somebody_elses_real_ids_lead_nowhere_at_any_operation() {
         if !path.contains(&placeholder) || path.starts_with("/api/v1/session/data/") {
             continue;
         }
-        for id in &theirs {
+        for (id, tables) in &theirs {
             let path = path.replace(&placeholder, id);
-            for body in [json!({}), json!({"role": "admin", "disabled": true})] {
-                let answer = mallory.json(method.clone(), &path, body).await;
-                assert!(
-                    matches!(answer.status.as_u16(), 403 | 404),
-                    "{method} {path}: {} {}",
-                    answer.status,
-                    answer.text()
-                );
-                assert!(!answer.text().contains("hers"), "{method} {path}");
+            let bodies = [json!({}), json!({"role": "admin", "disabled": true, "name": "mine", "required": true})];
+            for (actor, body) in [&mallory, &program].into_iter().zip(bodies) {
+                let answer = actor.json(method.clone(), &path, body).await;
+                let told = format!("{method} {path} ({tables:?}): {} {}", answer.status, answer.text());
+                // Somebody else's is not there; of what only admins see, nobody else learns whether it is.
+                let refused = match answer.status {
+                    StatusCode::NOT_FOUND => true,
+                    StatusCode::FORBIDDEN => !path.starts_with("/api/v1/me/"),
+                    _ => false,
+                };
+                assert!(refused, "{told}");
+                assert!(!answer.text().contains("hers"), "{told}");
                 tried += 1;
             }
         }
     }
-    assert!(tried > 100, "{tried}");
-    for form in ["/account/sessions/ID/end", "/account/tokens/ID/revoke", "/admin/accounts/ID/delete"] {
-        for id in &theirs {
-            let status = mallory.form(&form.replace("ID", id), &[("username", "alice")]).await.status;
+    assert!(tried > 1000, "{tried}");
+    for form in [
+        "/account/sessions/ID/end",
+        "/account/tokens/ID/revoke",
+        "/account/security/passkeys/ID/name",
+        "/account/security/passkeys/ID/remove",
+        "/admin/accounts/ID/delete",
+        "/admin/groups/ID/delete",
+        "/admin/invites/ID/revoke",
+    ] {
+        for id in theirs.keys() {
+            let status = mallory.form(&form.replace("ID", id), &[("username", "alice"), ("name", "mine")]).await.status;
             assert!(matches!(status.as_u16(), 403 | 404), "{form} with {id}: {status}");
         }
     }
+    let left = every_id(&app);
+    assert!(theirs.keys().all(|id| left.contains_key(id)), "something of theirs is gone");
     assert_eq!(alice.get("/api/v1/session/data/notes/a").await.json(), "hers");
     assert_eq!(alice.get("/api/v1/me").await.json()["role"], "user");
     assert_eq!(alice.get("/api/v1/me/tokens").await.json()["tokens"].as_array().unwrap().len(), 1);
+    assert_eq!(alice.get("/api/v1/me/passkeys").await.json()["passkeys"][0]["name"], "Phone");
 }
 
 /// Texts that end a quotation, stand for others, or are statements.

@@ -38,6 +38,10 @@ fn a_restore_ends_every_session_and_brings_no_used_link_back() {
     let copy = home.path("copy.db");
     let copy = copy.to_str().unwrap();
     home.run(&["backup", copy]).good();
+    // A letter that waited when the copy was made.
+    let waits = "INSERT INTO outbox (id, account_id, recipient, sealed, made_at, due_at, tries, expires_at) \
+        SELECT 'x', id, 'bob@mail.example', '', 0, 0, 0, 9000000000000000 FROM accounts WHERE username = 'bob'";
+    assert_eq!(rusqlite::Connection::open(copy).unwrap().execute(waits, ()).unwrap(), 1);
     // What happens after the copy: a token rotates, an account is made by the link that the copy holds unused.
     assert_eq!(server.refresh(&rotated).status, 200);
     home.add_user("late", &[]);
@@ -64,6 +68,7 @@ fn a_restore_ends_every_session_and_brings_no_used_link_back() {
     let count = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count("SELECT count(*) FROM audit_events WHERE event = 'backup_restored'"), 1);
     assert_eq!(count("SELECT count(*) FROM sessions WHERE end_reason = 'restored'"), 2);
+    assert_eq!(count("SELECT count(*) FROM outbox"), 0);
 }
 
 #[test]

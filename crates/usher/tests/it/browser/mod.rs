@@ -6,5 +6,6 @@ mod factors;
 mod harness;
 mod journey;
 mod library;
+mod mail;
 mod person;
 mod television;

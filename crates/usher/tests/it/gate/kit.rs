@@ -13,6 +13,9 @@ use usher::media::token::{self as media_token, Fields, Scope as MediaScope};
 use usher::time::Time;
 use usher::tokens::personal::{self, NewPersonalToken, Scope};
 
+/// What a link for an address was sent to.
+pub const ADDRESS: &str = "root@mail.example";
+
 /// What somebody can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum What {
@@ -36,6 +39,7 @@ pub enum What {
     Invite,
     Reset,
     Recover,
+    Verify,
     SpentInvite,
     DeviceCode,
     UserCode,
@@ -152,6 +156,7 @@ impl Kit {
             (What::Invite, links::Kind::Invite, None),
             (What::Reset, links::Kind::Reset, Some(self.root)),
             (What::Recover, links::Kind::Recover, Some(self.root)),
+            (What::Verify, links::Kind::Verify, Some(self.root)),
         ] {
             let token = self.link(kind, of).await;
             self.hold(what, token);
@@ -191,7 +196,8 @@ impl Kit {
     }
 
     async fn link(&self, kind: links::Kind, of: Option<AccountId>) -> String {
-        let made = links::make(&self.app.cx(), kind, of, "").await.unwrap();
+        let note = if kind == links::Kind::Verify { ADDRESS } else { "" };
+        let made = links::make(&self.app.cx(), kind, of, note).await.unwrap();
         made.path.rsplit('/').next().unwrap().to_owned()
     }
 

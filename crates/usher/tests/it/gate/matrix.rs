@@ -1,6 +1,6 @@
 //! The matrix: which credential opens which door, and in which place of a request. What is not written here is shut.
 
-use super::kit::{Held, Kit, Slot, What};
+use super::kit::{ADDRESS, Held, Kit, Slot, What};
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use axum::body::Body;
 use base64::Engine;
@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST};
 use http::{Method, Request, StatusCode};
 use serde_json::json;
+use usher::accounts::profile::{self, Change, Email};
 use usher::accounts::{self, Buckets, Role};
 use usher::gate::{self, Door, Refusal, Shown};
 use usher::tokens::personal::Scope;
@@ -368,13 +369,21 @@ async fn what_a_device_polls_with_is_taken_from_the_form_and_nothing_else_is_the
 #[tokio::test]
 async fn each_link_opens_its_own_page_only() {
     let kit = Kit::new().await;
-    for (what, page) in
-        [(What::Setup, "setup"), (What::Invite, "signup"), (What::Reset, "reset"), (What::Recover, "recover")]
-    {
+    let (cx, root) = (kit.app.cx(), kit.root);
+    let address = Change { email: Some(Some(Email::parse(ADDRESS).unwrap())), ..Change::default() };
+    let now = cx.now;
+    cx.write("test.address", async move |tx| profile::change(tx, root, &address, now).await).await.unwrap().unwrap();
+    for (what, page, sign) in [
+        (What::Setup, "setup", "type=\"password\""),
+        (What::Invite, "signup", "type=\"password\""),
+        (What::Reset, "reset", "type=\"password\""),
+        (What::Recover, "recover", "type=\"password\""),
+        (What::Verify, "verify", "id=\"verify-form\""),
+    ] {
         for Held { what: held, text } in &kit.held {
             let kind = if page == "signup" { "invite" } else { page };
             let visitor = kit.app.browser().with_cookie(&format!("usher-{kind}"), text);
-            let form = visitor.get(&format!("/{page}")).await.text().contains("type=\"password\"");
+            let form = visitor.get(&format!("/{page}")).await.text().contains(sign);
             assert_eq!(form, *held == what, "{held:?} at /{page}");
         }
     }

@@ -21,6 +21,15 @@ use usher::media::path::CanonicalPath;
 /// What somebody typed where the name belongs, as everybody does once.
 const MISTYPED: &str = "otter-lantern-granite-58";
 
+/// The single-use links: their kind, what the kit calls them, and their page.
+const EVERY_LINK: [(links::Kind, What, &str); 5] = [
+    (links::Kind::Setup, What::Setup, "setup"),
+    (links::Kind::Invite, What::Invite, "signup"),
+    (links::Kind::Reset, What::Reset, "reset"),
+    (links::Kind::Recover, What::Recover, "recover"),
+    (links::Kind::Verify, What::Verify, "verify"),
+];
+
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -185,7 +194,7 @@ async fn openers(kit: &Kit, strings: &BTreeSet<String>) -> BTreeSet<(&'static st
                 opened.insert(("gate", text.clone()));
             }
         }
-        for kind in [links::Kind::Setup, links::Kind::Invite, links::Kind::Reset] {
+        for kind in EVERY_LINK.map(|(kind, _, _)| kind) {
             if links::look(&cx, kind, text).await.unwrap().is_some() {
                 opened.insert(("link", text.clone()));
             }
@@ -229,14 +238,7 @@ async fn kit_with_a_log() -> (Kit, Log, tracing::subscriber::DefaultGuard) {
     program.post("/api/v1/login", json!({"username": MISTYPED, "password": "x"})).await;
     program.post("/api/v1/login", json!({"username": "root", "password": MISTYPED})).await;
     program.post(&format!("/api/v1/login?password={MISTYPED}"), json!({})).await;
-    for what in [What::Setup, What::Invite, What::Reset] {
-        let page = if what == What::Invite {
-            "signup"
-        } else if what == What::Setup {
-            "setup"
-        } else {
-            "reset"
-        };
+    for (_, what, page) in EVERY_LINK {
         kit.app.browser().get(&format!("/{page}/{}", kit.get(what))).await;
     }
     for held in &kit.held {
@@ -288,6 +290,8 @@ async fn the_same_search_finds_whatever_is_planted() {
         ("link", What::Setup),
         ("link", What::Invite),
         ("link", What::Reset),
+        ("link", What::Recover),
+        ("link", What::Verify),
         ("media", What::MediaUrl),
         ("refresh", What::Refresh),
     ]

@@ -9,6 +9,7 @@ pub mod browser;
 pub mod cluster;
 #[path = "../../../../usher-db/tests/it/engine.rs"]
 pub mod engine;
+pub mod post_office;
 pub mod program;
 pub mod proxy;
 pub mod server;
