@@ -260,11 +260,13 @@ where
             handshake = handshake => handshake,
             _ = self.phase.wait_for(|phase| *phase >= Phase::Closing) => return,
         };
-        let stream = match handshake {
+        let mut stream = match handshake {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return tracing::debug!(target: "usher::accept", addr = %peer.addr, %error, "no TLS"),
             Err(_) => return tracing::debug!(target: "usher::accept", addr = %peer.addr, "no TLS in time"),
         };
+        // What was encrypted and not sent is all that a slow reader holds of ours: a piece of a file, not several.
+        stream.get_mut().1.set_buffer_limit(Some(crate::media::send::PIECE));
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             self.http2(stream, Caller::Remote(peer), cut).await;
         } else {

@@ -282,6 +282,9 @@ async fn send<I: Stream, B: Outgoing>(
         } else {
             io.write_all_buf(&mut Buf::chain(out.as_slice(), &mut data)).await?;
             out.clear();
+            // Under TLS "written" is "encrypted": a piece that has not left must not be joined by the next.
+            drop(data);
+            io.flush().await?;
         }
     }
     match framing {
