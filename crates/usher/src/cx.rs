@@ -5,7 +5,7 @@ use crate::gate::Caller;
 use crate::secret::Plain;
 use crate::time::Time;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use usher_db::{Error, Tx};
 
 /// What is known of a request besides its credentials. Nothing here proves anything.
@@ -20,6 +20,8 @@ pub struct Request {
     /// What a browser shows in which a password was proven before; read only where something may be changed. It proves
     /// nothing, and says only whose count of wrong passwords is asked.
     pub device: Option<Arc<Plain>>,
+    /// Why it is refused, if it is: for admins, never for whoever asks.
+    pub why: OnceLock<String>,
     /// The origin that the request was sent to (`https://host`), from configuration or an allowed Host.
     pub origin: String,
 }
@@ -37,6 +39,7 @@ impl Request {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             agent: String::new(),
             device: None,
+            why: OnceLock::new(),
             origin: String::new(),
         }
     }
@@ -69,6 +72,12 @@ impl Cx {
             Some(url) => format!("{url}{path}"),
             None => format!("{}{path}", self.request.origin),
         }
+    }
+
+    /// Notes why this request is refused, exactly, for the admins who are asked about it. The first word counts: it is
+    /// spoken where the refusal was decided.
+    pub fn because(&self, why: impl std::fmt::Display) {
+        self.request.why.get_or_init(|| why.to_string());
     }
 
     /// The same context, for an admitted caller.

@@ -96,6 +96,8 @@ pub struct App {
     pub passkeys: Option<login::passkeys::RelyingParty>,
     /// Hands letters to the mail server, where there is one.
     pub courier: Option<mail::Courier>,
+    /// The last refusals, with their reasons.
+    pub refusals: audit::refused::Refusals,
     /// Counters for the operations listener.
     pub metrics: ops::Metrics,
 }
@@ -154,6 +156,7 @@ impl App {
             request_names: http::context::RequestNames::new(&rng),
             media: media::live::Media::open(&db, &config, media_keys).await?,
             courier: mail::Courier::of(&config)?,
+            refusals: Default::default(),
             metrics: ops::Metrics::default(),
             passkeys: login::passkeys::RelyingParty::of(&config),
             keys,

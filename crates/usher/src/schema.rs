@@ -23,6 +23,11 @@ pub static MIGRATIONS: &[Migration] = &[
     Migration { number: 13, name: "factors", sql: include_str!("../../../migrations/0013_factors.sql") },
     Migration { number: 14, name: "passkeys", sql: include_str!("../../../migrations/0014_passkeys.sql") },
     Migration { number: 15, name: "mail", sql: include_str!("../../../migrations/0015_mail.sql") },
+    Migration {
+        number: 16,
+        name: "audit_by_request",
+        sql: include_str!("../../../migrations/0016_audit_by_request.sql"),
+    },
 ];
 
 /// Every statement of the house.

@@ -9,6 +9,8 @@
 //! The pages, the API and the command line act through these functions; none of them knows of HTTP.
 
 pub mod api;
+pub mod bulk;
+pub mod explain;
 pub mod factors;
 pub mod groups;
 pub mod import;

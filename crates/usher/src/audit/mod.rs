@@ -5,9 +5,10 @@
 //! those of one instant stand in the order in which they were drawn.
 //! Refuses: secrets. An event names things by their public ids.
 
+pub mod refused;
 mod store;
 
-pub use store::{STATEMENTS, list};
+pub use store::{STATEMENTS, list, of_request};
 
 use crate::cx::Cx;
 use crate::id::{AccountId, EventId, SessionId};

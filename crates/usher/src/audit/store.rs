@@ -10,6 +10,8 @@ statements! {
     LIST: Scan = "SELECT id, at, event, result, account_id, actor_id, session_id, target, address, request_id, detail \
         FROM audit_events WHERE (CAST($1 AS TEXT) IS NULL OR event = $1) AND (CAST($2 AS TEXT) IS NULL OR account_id = $2) \
         AND (CAST($3 AS BIGINT) IS NULL OR at >= $3) AND (CAST($4 AS TEXT) IS NULL OR id < $4) ORDER BY id DESC LIMIT $5";
+    OF_REQUEST: Scan = "SELECT id, at, event, result, account_id, actor_id, session_id, target, address, request_id, detail \
+        FROM audit_events WHERE request_id = $1 ORDER BY id LIMIT 100";
     // By id, which begins with the instant: there is no index on `at`, and a scan would grow with the log.
     FORGET: Write = "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE id < $1 ORDER BY id LIMIT $2)";
 }
@@ -55,6 +57,11 @@ fn recorded(row: &Row) -> Result<Recorded, Error> {
 pub async fn list(db: &Db, filter: &Filter, limit: u32) -> Result<Vec<Recorded>, Error> {
     let rows = db.all(&LIST, args![filter.event.clone(), filter.account, filter.since, filter.before, limit]).await?;
     rows.iter().map(recorded).collect()
+}
+
+/// The events of one request, in their order; a hundred at most.
+pub async fn of_request(db: &Db, request: &str) -> Result<Vec<Recorded>, Error> {
+    db.all(&OF_REQUEST, args![request]).await?.iter().map(recorded).collect()
 }
 
 /// Removes events with smaller ids than `before`, at most `limit` at a time.

@@ -93,6 +93,11 @@ enum Act {
     /// The configuration
     #[command(subcommand)]
     Config(settings::Act),
+    /// Say why a request was refused, by the id of its answer
+    Explain {
+        /// As in the answer's X-Request-Id, on the error page and in the log
+        request: String,
+    },
     /// Check the installation and say what to change
     Doctor,
     /// Ask the server on this machine whether it is ready
@@ -139,6 +144,7 @@ async fn run(cli: Cli, env: &Strings) -> Result<(), Stop> {
         Act::Key(keeping::KeyAct::Rotate { master: true, .. }) => rekey::run(common, env).await,
         Act::Key(act) => perform(common, env, keeping::command(&act), Begin::Existing).await,
         Act::Config(act) => settings::run(common, act, env),
+        Act::Explain { request } => perform(common, env, Command::Explain { request }, Begin::Existing).await,
         Act::Doctor => doctor::run(common, env).await,
         Act::Health => health::run(common, env).await,
         Act::Backup(arguments) => keeping::backup(common, arguments, env).await,

@@ -224,29 +224,39 @@ pub async fn admit(cx: &Cx, shown: Shown<'_>, door: Door) -> Result<Caller, Refu
         // A program that sends a token means the token; a browser's stray cookie must not widen what it may do.
         (Some(token), _) => by_bearer(cx, token, door).await?,
         (None, Some(value)) if door.takes(Credential::Cookie) => by_cookie(cx, value).await?,
-        (None, Some(_)) => return Err(Refusal::Invalid),
-        (None, None) => return Err(Refusal::Missing),
+        (None, Some(_)) => return Err(refused(cx, Refusal::Invalid, "this place takes no cookie")),
+        (None, None) => return Err(refused(cx, Refusal::Missing, "neither a cookie nor a bearer token was shown")),
     };
     if caller.rights.disabled() {
-        return Err(Refusal::Ended);
+        return Err(refused(cx, Refusal::Ended, format!("account {} is disabled", caller.account())));
     }
     if caller.rights.must_change && !door.before(Demand::Password) {
-        return Err(Refusal::PasswordChangeRequired);
+        let why = format!("account {} must choose a new password first", caller.account());
+        return Err(refused(cx, Refusal::PasswordChangeRequired, why));
     }
     if must_enrol(cx, &caller.rights) && !door.before(Demand::Factor) {
-        return Err(Refusal::FactorRequired);
+        let why = format!("account {} must set up a second factor first", caller.account());
+        return Err(refused(cx, Refusal::FactorRequired, why));
     }
     if door.admins_only() && !caller.rights.admin() {
-        return Err(Refusal::Forbidden);
+        return Err(refused(cx, Refusal::Forbidden, format!("account {} is no admin", caller.account())));
     }
     Ok(caller)
 }
 
+/// The refusal, with its exact reason noted for admins.
+fn refused(cx: &Cx, refusal: Refusal, why: impl std::fmt::Display) -> Refusal {
+    cx.because(why);
+    refusal
+}
+
 async fn by_cookie(cx: &Cx, value: &str) -> Result<Caller, Refusal> {
-    let presented = cookie::read(&cx.app.macs.cookie, value).ok_or(Refusal::Invalid)?;
+    let presented = cookie::read(&cx.app.macs.cookie, value)
+        .ok_or_else(|| refused(cx, Refusal::Invalid, "the session cookie is not one that this server made"))?;
     let live = live_session(cx, presented.session).await?;
     if !live.secret.matches(&*presented.secret) {
-        return Err(Refusal::Ended);
+        let why = format!("session {} has a newer cookie: this one was replaced at a login or proof", live.id);
+        return Err(refused(cx, Refusal::Ended, why));
     }
     cx.app.sessions.used(&live, cx.now);
     let rights = rights(cx, live.account).await?;
@@ -258,24 +268,25 @@ async fn by_bearer(cx: &Cx, token: &str, door: Door) -> Result<Caller, Refusal> 
         return if door.takes(Credential::Personal) {
             by_personal_token(cx, token, door).await
         } else {
-            Err(Refusal::Invalid)
+            Err(refused(cx, Refusal::Invalid, "this place takes no personal token"))
         };
     }
     let (claims, kind) = if door.takes(Credential::Access) {
         match verify(cx, token, TokenType::Access) {
             Err(TokenRefusal::WrongType) if door.takes(Credential::Media) => {
-                (verify(cx, token, TokenType::Media).map_err(refusal)?, Credential::Media)
+                (verify(cx, token, TokenType::Media).map_err(|error| refusal(cx, &error))?, Credential::Media)
             }
-            other => (other.map_err(refusal)?, Credential::Access),
+            other => (other.map_err(|error| refusal(cx, &error))?, Credential::Access),
         }
     } else {
-        return Err(Refusal::Invalid);
+        return Err(refused(cx, Refusal::Invalid, "this place takes no bearer token"));
     };
     let session: SessionId = claims.sid.as_deref().and_then(|sid| sid.parse().ok()).ok_or(Refusal::Invalid)?;
     let live = live_session(cx, session).await?;
     let rights = rights(cx, live.account).await?;
     if i64::try_from(claims.ver) != Ok(rights.ver) && kind == Credential::Access && door != Door::Leave {
-        return Err(Refusal::Outdated);
+        let why = format!("the token is of rights version {}, account {} of {}", claims.ver, live.account, rights.ver);
+        return Err(refused(cx, Refusal::Outdated, why));
     }
     cx.app.sessions.used(&live, cx.now);
     Ok(Caller { rights, origin: Origin::Session(live, kind) })
@@ -285,20 +296,24 @@ fn verify(cx: &Cx, token: &str, kind: TokenType) -> Result<Arc<Claims>, TokenRef
     cx.app.keys.verify(token, kind, cx.now)
 }
 
-fn refusal(refusal: TokenRefusal) -> Refusal {
-    match refusal {
+fn refusal(cx: &Cx, error: &TokenRefusal) -> Refusal {
+    cx.because(format_args!("the bearer token: {error}"));
+    match error {
         TokenRefusal::Expired => Refusal::Expired,
         _ => Refusal::Invalid,
     }
 }
 
 async fn by_personal_token(cx: &Cx, token: &str, door: Door) -> Result<Caller, Refusal> {
-    let known = personal::look_up(cx, token).await.map_err(|_| Refusal::Unavailable)?.ok_or(Refusal::Invalid)?;
+    let known = personal::look_up(cx, token).await.map_err(|_| Refusal::Unavailable)?;
+    let known =
+        known.ok_or_else(|| refused(cx, Refusal::Invalid, "there is no such personal token, or it was revoked"))?;
     if known.expires_at.is_some_and(|end| cx.now >= end) {
         return Err(Refusal::Expired);
     }
     if door.scope().is_none_or(|scope| !known.scopes.contains(&scope)) {
-        return Err(Refusal::Forbidden);
+        let why = format!("personal token {} has not the scope that this place asks for", known.id);
+        return Err(refused(cx, Refusal::Forbidden, why));
     }
     let rights = rights(cx, known.account).await?;
     Ok(Caller { rights, origin: Origin::PersonalToken(known.id, known.grant) })
@@ -306,8 +321,13 @@ async fn by_personal_token(cx: &Cx, token: &str, door: Door) -> Result<Caller, R
 
 /// The session, if it may be used at this instant.
 async fn live_session(cx: &Cx, id: SessionId) -> Result<Arc<Live>, Refusal> {
-    let live = cx.app.sessions.live(&cx.app.db, id).await.map_err(|_| Refusal::Unavailable)?.ok_or(Refusal::Ended)?;
-    if usable(cx, &live).await? { Ok(live) } else { Err(Refusal::Ended) }
+    let live = cx.app.sessions.live(&cx.app.db, id).await.map_err(|_| Refusal::Unavailable)?;
+    let live = live.ok_or_else(|| refused(cx, Refusal::Ended, format!("session {id} has ended")))?;
+    if !usable(cx, &live).await? {
+        let limit = if cx.now >= live.expires_at { "absolute end" } else { "longest rest" };
+        return Err(refused(cx, Refusal::Ended, format!("session {id} is past its {limit}")));
+    }
+    Ok(live)
 }
 
 async fn usable(cx: &Cx, live: &Live) -> Result<bool, Refusal> {

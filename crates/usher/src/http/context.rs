@@ -12,8 +12,8 @@ use http::header::{HOST, USER_AGENT};
 use http::uri::Authority;
 use http::{HeaderMap, StatusCode, Uri, Version};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Characters of a client's own name that are kept.
 const AGENT_LENGTH: usize = 200;
@@ -92,6 +92,7 @@ fn facts(app: &App, request: &Request, id: String) -> Result<Facts, Failure> {
         address: client.ip,
         agent: agent.chars().take(AGENT_LENGTH).collect(),
         device: device.map(Arc::new),
+        why: OnceLock::new(),
         origin: format!("{}://{}", if https { "https" } else { "http" }, asked.to_ascii_lowercase()),
     })
 }

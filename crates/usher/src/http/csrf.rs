@@ -20,6 +20,11 @@ pub async fn protect(request: Request, next: Next) -> Response {
     if safe || same_site(&request) {
         return next.run(request).await;
     }
+    if let Some(cx) = request.extensions().get::<Cx>() {
+        let said = |name: &str| request.headers().get(name).map_or("nothing", |value| value.to_str().unwrap_or("?"));
+        let (site, origin) = (said("sec-fetch-site"), said(ORIGIN.as_str()));
+        cx.because(format_args!("Sec-Fetch-Site says {site}, Origin {origin}; this is {}", cx.request.origin));
+    }
     Failure::new(
         StatusCode::FORBIDDEN,
         "cross_site",

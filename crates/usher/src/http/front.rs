@@ -7,10 +7,12 @@
 
 use super::{context, failure, headers};
 use crate::App;
+use crate::audit::refused::Refused;
 use crate::cx::Cx;
-use crate::http::accept::{Outgoing, Sending};
+use crate::http::accept::{Outgoing, Peer, Sending};
 use crate::media::api as media_api;
 use crate::media::deliver::{self, Metered};
+use crate::time::Time;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
@@ -65,13 +67,16 @@ impl Front {
         let cx = match context::establish(&app, &request, &id) {
             Ok(cx) => cx,
             Err(failure) => {
+                let address = request.extensions().get::<Peer>().map(|peer| peer.addr.ip().to_string());
+                let told = refused(&failure, app.clock.now(), format!("{} none", request.method()));
+                app.refusals.note(Refused { request: id, address: address.unwrap_or_default(), ..told });
                 let mut response = failure.into_response().map(Answer::Made);
                 headers::add(&mut response, context::peer_speaks_tls(&request));
                 app.metrics.request("none", response.status());
                 return response;
             }
         };
-        let secure = cx.request.secure();
+        let (secure, now, asked, method) = (cx.request.secure(), cx.now, cx.request.clone(), request.method().clone());
         // Whatever a change logs carries its request's id. What is only read logs next to nothing, and is asked for most.
         let span =
             if request.method().is_safe() { Span::none() } else { tracing::info_span!("request", request = %id) };
@@ -88,11 +93,33 @@ impl Front {
         }
         if let Some(failure) = response.extensions().get::<failure::Failure>() {
             failure.log(&id);
+            let pattern = match (route, response.extensions().get::<Route>()) {
+                (Some(route), _) => route,
+                (None, Some(Route(route))) => route.as_str(),
+                (None, None) => "none",
+            };
+            let told = refused(failure, now, format!("{method} {pattern}"));
+            let (why, address) = (asked.why.get().cloned(), asked.address.to_string());
+            app.refusals.note(Refused { request: id.clone(), why, address, ..told });
         }
         if let Ok(value) = id.try_into() {
             response.headers_mut().insert(headers::REQUEST_ID, value);
         }
         response
+    }
+}
+
+/// What is kept of a refusal. The route is the pattern, never the address: that may hold a secret.
+fn refused(failure: &failure::Failure, now: Time, route: String) -> Refused {
+    Refused {
+        request: String::new(),
+        at: now,
+        route,
+        status: failure.status.as_u16(),
+        code: failure.code.to_owned(),
+        told: failure.public.clone(),
+        why: None,
+        address: String::new(),
     }
 }
 

@@ -225,9 +225,10 @@ fn api() -> OpenApiRouter {
 }
 
 fn admin_api() -> OpenApiRouter {
-    use admin_api::{audit, factors, groups, invites, keys, users};
+    use admin_api::{audit, bulk, factors, groups, invites, keys, requests, users};
     OpenApiRouter::new()
         .routes(routes!(users::list, users::create))
+        .routes(routes!(bulk::run))
         .routes(routes!(users::show, users::change, users::remove))
         .routes(routes!(users::reset_link))
         .routes(routes!(users::forgive))
@@ -243,16 +244,20 @@ fn admin_api() -> OpenApiRouter {
         .routes(routes!(invites::list, invites::create))
         .routes(routes!(invites::revoke))
         .routes(routes!(audit::list))
+        .routes(routes!(audit::export))
+        .routes(routes!(requests::list))
+        .routes(routes!(requests::show))
         .routes(routes!(keys::list))
         .routes(routes!(keys::rotate))
         .layer(from_fn(csrf::protect))
 }
 
 fn admin_pages() -> Router {
-    use admin_pages::{accounts, audit, factors, groups, invites};
+    use admin_pages::{accounts, audit, bulk, factors, groups, invites, keys, refusals};
     Router::new()
         .route("/admin", get(admin_pages::begin))
         .route("/admin/accounts", get(accounts::list).post(accounts::create))
+        .route("/admin/accounts/bulk", post(bulk::run))
         .route("/admin/accounts/{id}", get(accounts::edit).post(accounts::save))
         .route("/admin/accounts/{id}/end-sessions", post(accounts::end_sessions))
         .route("/admin/accounts/{id}/sessions/{session}/end", post(accounts::end_session))
@@ -273,6 +278,8 @@ fn admin_pages() -> Router {
         .route("/admin/invites", get(invites::list).post(invites::create))
         .route("/admin/invites/{id}/revoke", post(invites::revoke))
         .route("/admin/audit", get(audit::list))
+        .route("/admin/refusals", get(refusals::list))
+        .route("/admin/keys", get(keys::list).post(keys::rotate))
         .method_not_allowed_fallback(not_like_this)
         .layer(from_fn(csrf::protect))
         .layer(from_fn(page::failures))

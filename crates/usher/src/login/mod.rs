@@ -190,6 +190,13 @@ async fn judge(cx: &Cx, attempt: Attempt, hashed: &mut bool) -> Result<LoggedIn,
     let verdict = check(cx, attempt.password.clone(), parsed).await?;
     *hashed = true;
     let known = credential.as_ref().map(|credential| credential.username.clone());
+    match &credential {
+        None => cx.because("no account has this name"),
+        Some(credential) if credential.encoded.is_none() => cx.because("the account has no password"),
+        Some(_) if verdict == Verdict::Wrong => cx.because("the password does not match"),
+        Some(credential) if credential.standing != accounts::Standing::Active => cx.because("the account is disabled"),
+        Some(_) => {}
+    }
     let usable =
         credential.filter(|credential| verdict != Verdict::Wrong && credential.standing == accounts::Standing::Active);
     let Some(credential) = usable else {
@@ -319,8 +326,14 @@ async fn begin(cx: &Cx, mut beginning: Beginning) -> Result<Began, Error> {
         .await?;
     Ok(match (begun, second) {
         (Ok(Some(device)), _) => Began::Yes(Box::new(session), device),
-        (Err(()), Some(second)) => Began::Spent(second),
-        (Ok(None) | Err(()), _) => Began::Stale,
+        (Err(()), Some(second)) => {
+            cx.because("the passcode was used up at the same moment");
+            Began::Spent(second)
+        }
+        (Ok(None) | Err(()), _) => {
+            cx.because("what was proven changed at the same moment: the password, a factor, or the account");
+            Began::Stale
+        }
     })
 }
 

@@ -126,10 +126,12 @@ fn penalty(failures: i64, rules: &Throttle) -> Duration {
 /// Whether somebody with so many failures, and so many attempts that are being judged already, may try once more.
 fn may_try(cx: &Cx, failures: i64, blocked_until: Time, before: u32) -> Result<(), LoginError> {
     if cx.now < blocked_until {
+        cx.because(format_args!("{failures} wrong passwords in a row; refused until {}", blocked_until.rfc3339()));
         return Err(LoginError::RateLimited(blocked_until.since(cx.now).min(LONGEST_TOLD)));
     }
     let places = i64::from(cx.app.config.throttle.free_attempts).saturating_sub(failures).max(1);
     if i64::from(before) >= places {
+        cx.because(format_args!("{before} attempts at once, of which {places} are judged"));
         return Err(LoginError::RateLimited(Duration::from_secs(1)));
     }
     Ok(())

@@ -5,6 +5,7 @@ use askama::Template;
 
 /// `/admin/accounts` (GET `q`). Posts a new account to the same address:
 /// `username`, `password`, `role` (`user`, `admin`), `must_change`, `buckets` repeated, sometimes `own_password`.
+/// `/admin/accounts/bulk` takes `ids` repeated, `act` (`disable`, `enable`, `join`, `leave`, `buckets`), `group`, `buckets`.
 #[derive(Template)]
 #[template(path = "admin_accounts.html")]
 pub struct AccountsPage {
@@ -16,6 +17,10 @@ pub struct AccountsPage {
     pub next: Option<String>,
     /// The first page, when this is not it.
     pub first: Option<String>,
+    /// The groups that many accounts can be put into at once.
+    pub groups: Vec<Choice>,
+    /// The buckets that many accounts can be given at once.
+    pub buckets: Vec<Choice>,
     pub form: NewAccountForm,
     pub rule: PasswordRule,
 }
@@ -223,6 +228,9 @@ pub struct AuditPage {
     /// A date, `YYYY-MM-DD`, UTC.
     pub since: String,
     pub lines: Vec<AuditLine>,
+    /// The same events as a file of comma-separated values, and of JSON lines.
+    pub csv: String,
+    pub jsonl: String,
     pub next: Option<String>,
     /// The first page, when this is not it.
     pub first: Option<String>,
@@ -245,4 +253,72 @@ pub enum AuditResult {
     Done,
     Refused,
     Failed,
+}
+
+/// `/admin/refusals` (GET `request`): the last refusals, and what is known of one request.
+#[derive(Template)]
+#[template(path = "admin_refusals.html")]
+pub struct RefusalsPage {
+    pub shell: Shell,
+    /// The id that was asked for.
+    pub request: String,
+    /// Nothing is known of it.
+    pub unknown: bool,
+    pub refused: Option<RefusalLine>,
+    pub events: Vec<EventLine>,
+    pub lines: Vec<RefusalLine>,
+}
+
+/// One refusal.
+pub struct RefusalLine {
+    pub request: String,
+    pub when: When,
+    pub route: String,
+    pub status: u16,
+    pub code: String,
+    /// What the client was told.
+    pub told: String,
+    /// The exact reason.
+    pub why: String,
+    pub address: String,
+}
+
+/// An event of the request that is explained.
+pub struct EventLine {
+    pub when: When,
+    pub what: String,
+    pub result: String,
+    pub target: String,
+    pub detail: String,
+}
+
+/// After an act on many accounts of which some were passed over.
+#[derive(Template)]
+#[template(path = "admin_bulk.html")]
+pub struct BulkPage {
+    pub shell: Shell,
+    pub done: usize,
+    /// Names, each with the reason in a sentence.
+    pub refused: Vec<(String, String)>,
+}
+
+/// `/admin/keys`. Posts to the same address turn the keys (`now` = `yes`, where they may be too young).
+#[derive(Template)]
+#[template(path = "admin_keys.html")]
+pub struct KeysPage {
+    pub shell: Shell,
+    pub notice: Option<Notice>,
+    pub keys: Vec<KeyLine>,
+    /// From when on the next key is known everywhere, when that is still to come.
+    pub ready: Option<When>,
+}
+
+/// One signing key.
+pub struct KeyLine {
+    pub kid: String,
+    pub algorithm: &'static str,
+    /// "Signs", "Waits" or "Verifies".
+    pub state: &'static str,
+    pub since: When,
+    pub until: Option<When>,
 }

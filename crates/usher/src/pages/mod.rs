@@ -27,8 +27,9 @@ mod tests;
 
 pub use account::{AccountPage, NewToken, ProfileForm, SessionLine, TokenForm, TokenLine};
 pub use admin::{
-    AccountEditPage, AccountLine, AccountsPage, AuditLine, AuditPage, AuditResult, ConfirmPage, GroupLine, GroupPage,
-    GroupsPage, Guesses, InviteLine, InviteState, InvitesPage, Member, NewAccountForm, NewLink,
+    AccountEditPage, AccountLine, AccountsPage, AuditLine, AuditPage, AuditResult, BulkPage, ConfirmPage, EventLine,
+    GroupLine, GroupPage, GroupsPage, Guesses, InviteLine, InviteState, InvitesPage, KeyLine, KeysPage, Member,
+    NewAccountForm, NewLink, RefusalLine, RefusalsPage,
 };
 /// What `render` comes from, and how it fails: only when writing to the string does.
 pub use askama::{Error as RenderError, Template};

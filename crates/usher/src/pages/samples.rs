@@ -449,6 +449,8 @@ fn admin() -> Vec<Sample> {
         lines,
         next: Some("/admin/accounts?after=x".to_owned()),
         first: None,
+        groups: if problems { Vec::new() } else { vec![choice("g1", "Family", false), choice("g2", HOSTILE, false)] },
+        buckets: buckets(),
         form: NewAccountForm {
             username: String::new(),
             admin: problems,
@@ -555,8 +557,38 @@ fn admin() -> Vec<Sample> {
         account: HOSTILE.to_owned(),
         since: "2026-11-01".to_owned(),
         lines,
+        csv: "/api/v1/audit/export?format=csv".to_owned(),
+        jsonl: "/api/v1/audit/export?format=jsonl".to_owned(),
         next: Some("/admin/audit?after=x".to_owned()),
         first: Some("/admin/audit".to_owned()),
+    };
+    let refusal = |why: &str| RefusalLine {
+        request: "0123456789abcdef".to_owned(),
+        when: when("a minute ago"),
+        route: "POST /login".to_owned(),
+        status: 401,
+        code: "invalid_credentials".to_owned(),
+        told: "The username or the password is wrong.".to_owned(),
+        why: why.to_owned(),
+        address: "2001:db8:85a3:8d3:1319:8a2e:370:7348".to_owned(),
+    };
+    let refusals = |unknown: bool| RefusalsPage {
+        shell: admin_at(Nav::Admin),
+        request: HOSTILE.to_owned(),
+        unknown,
+        refused: (!unknown).then(|| refusal("The password is wrong.")),
+        events: if unknown {
+            Vec::new()
+        } else {
+            vec![EventLine {
+                when: when("a minute ago"),
+                what: "login".to_owned(),
+                result: "refused".to_owned(),
+                target: HOSTILE.to_owned(),
+                detail: "pwd".to_owned(),
+            }]
+        },
+        lines: if unknown { Vec::new() } else { vec![refusal(HOSTILE), refusal("the account is disabled")] },
     };
     let two = Problems(vec![
         Problem { field: "since", text: "Write the date as 2026-11-23.".to_owned() },
@@ -619,6 +651,34 @@ fn admin() -> Vec<Sample> {
             ),
         ),
         sample("admin_audit_none", &audit(Vec::new(), two)),
+        sample(
+            "admin_bulk",
+            &BulkPage {
+                shell: admin_at(Nav::Admin),
+                done: 3,
+                refused: vec![(HOSTILE.to_owned(), "This is the last admin who can log in.".to_owned())],
+            },
+        ),
+        sample(
+            "admin_keys",
+            &KeysPage {
+                shell: admin_at(Nav::Admin),
+                notice: None,
+                keys: ["Signs", "Waits", "Verifies"]
+                    .into_iter()
+                    .map(|state| KeyLine {
+                        kid: "cV8xU0pQ2wE".to_owned(),
+                        algorithm: "ES256",
+                        state,
+                        since: when("yesterday"),
+                        until: (state == "Verifies").then(|| when("in 10 minutes")),
+                    })
+                    .collect(),
+                ready: Some(when("Nov 24, 2026, 09:30 UTC")),
+            },
+        ),
+        sample("admin_refusals", &refusals(false)),
+        sample("admin_refusals_unknown", &refusals(true)),
     ]
 }
 

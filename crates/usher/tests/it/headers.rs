@@ -32,6 +32,8 @@ const PAGES: &[&str] = &[
     "/admin/groups",
     "/admin/invites",
     "/admin/audit",
+    "/admin/keys",
+    "/admin/refusals",
     "/password",
     "/link",
     "/tv",

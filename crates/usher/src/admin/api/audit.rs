@@ -6,7 +6,12 @@ use crate::http::extract::{Admin, Query};
 use crate::http::failure::{Failure, Problem};
 use crate::id::{AccountId, EventId};
 use crate::time::Time;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use serde::{Deserialize, Serialize};
+
+mod export;
 
 /// Which events to list.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -43,16 +48,12 @@ pub fn known(event: &str) -> bool {
     Event::ALL.iter().any(|known| known.word() == event)
 }
 
-/// Read the audit log, newest first.
-#[utoipa::path(get, path = "/api/v1/audit", tag = "admin", params(AuditQuery), responses(
-    (status = 200, description = "A page of events", body = AuditEvents),
-    (status = 422, description = "A parameter cannot be read", body = Problem, content_type = "application/problem+json"),
-    Closed))]
-pub async fn list(Admin(cx): Admin, Query(query): Query<AuditQuery>) -> Result<axum::Json<AuditEvents>, Failure> {
-    if !query.event.is_empty() && !known(&query.event) {
-        return Err(Failure::invalid(format!("There is no kind of event named `{}`.", query.event)));
+/// The filter of a query, or what cannot be read of it.
+fn filter(event: String, account: Option<AccountId>, since: Option<&str>) -> Result<Filter, Failure> {
+    if !event.is_empty() && !known(&event) {
+        return Err(Failure::invalid(format!("There is no kind of event named `{event}`.")));
     }
-    let since = match query.since.as_deref() {
+    let since = match since {
         None | Some("") => None,
         Some(text) => Some(
             text.parse::<jiff::Timestamp>()
@@ -60,9 +61,61 @@ pub async fn list(Admin(cx): Admin, Query(query): Query<AuditQuery>) -> Result<a
                 .map_err(|_| Failure::invalid("`since` is an instant such as 2026-01-31T00:00:00Z."))?,
         ),
     };
-    let event = (!query.event.is_empty()).then_some(query.event);
+    let event = (!event.is_empty()).then_some(event);
+    Ok(Filter { event, account, since, before: None })
+}
+
+/// In which form to export.
+#[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// Comma-separated values with a line of names (RFC 4180).
+    Csv,
+    /// A JSON object on each line.
+    Jsonl,
+}
+
+/// What to export.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ExportQuery {
+    /// `csv` or `jsonl`.
+    #[param(value_type = String)]
+    pub format: Form,
+    /// A kind of event, such as `login`.
+    #[serde(default)]
+    pub event: String,
+    /// The id of the account it is about.
+    #[param(value_type = Option<String>)]
+    pub account: Option<AccountId>,
+    /// Not older than this instant (RFC 3339).
+    #[param(format = DateTime)]
+    pub since: Option<String>,
+}
+
+/// Export the audit log, newest first, whole or as far as the filter says.
+#[utoipa::path(get, path = "/api/v1/audit/export", tag = "admin", params(ExportQuery), responses(
+    (status = 200, description = "The events, as they are read", content((String = "text/csv"), (String = "application/x-ndjson"))),
+    (status = 422, description = "A parameter cannot be read", body = Problem, content_type = "application/problem+json"),
+    Closed))]
+pub async fn export(Admin(cx): Admin, Query(query): Query<ExportQuery>) -> Result<Response, Failure> {
+    let filter = filter(query.event, query.account, query.since.as_deref())?;
+    let (kind, name) = match query.format {
+        Form::Csv => ("text/csv; charset=utf-8", "attachment; filename=\"audit.csv\""),
+        Form::Jsonl => ("application/x-ndjson", "attachment; filename=\"audit.jsonl\""),
+    };
+    let body = Body::from_stream(export::lines(cx, filter, query.format));
+    Ok(([(CONTENT_TYPE, kind), (CONTENT_DISPOSITION, name)], body).into_response())
+}
+
+/// Read the audit log, newest first.
+#[utoipa::path(get, path = "/api/v1/audit", tag = "admin", params(AuditQuery), responses(
+    (status = 200, description = "A page of events", body = AuditEvents),
+    (status = 422, description = "A parameter cannot be read", body = Problem, content_type = "application/problem+json"),
+    Closed))]
+pub async fn list(Admin(cx): Admin, Query(query): Query<AuditQuery>) -> Result<axum::Json<AuditEvents>, Failure> {
     let limit = page(query.limit);
-    let filter = Filter { event, account: query.account, since, before: query.before };
+    let filter = Filter { before: query.before, ..filter(query.event, query.account, query.since.as_deref())? };
     let mut events = audit::list(&cx.app.db, &filter, limit + 1).await?;
     let more = events.len() > limit as usize;
     events.truncate(limit as usize);

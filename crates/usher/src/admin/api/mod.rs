@@ -1,10 +1,12 @@
 //! The admin API: thin doors to the acts of [`crate::admin`].
 
 pub mod audit;
+pub mod bulk;
 pub mod factors;
 pub mod groups;
 pub mod invites;
 pub mod keys;
+pub mod requests;
 pub mod users;
 
 use super::AdminError;
@@ -108,11 +110,15 @@ fn buckets(cx: &Cx, names: Vec<String>, held: &Buckets) -> Result<Buckets, Failu
 async fn groups(cx: &Cx, names: &[String]) -> Result<BTreeSet<GroupId>, Failure> {
     let mut found = BTreeSet::new();
     for name in names {
-        let group = accounts::groups::find_by_name(&cx.app.db, name).await?;
-        let group = group.ok_or_else(|| Failure::invalid(format!("There is no group named `{name}`.")))?;
-        found.insert(group.id);
+        found.insert(group(cx, name).await?);
     }
     Ok(found)
+}
+
+/// The group of this name.
+async fn group(cx: &Cx, name: &str) -> Result<GroupId, Failure> {
+    let group = accounts::groups::find_by_name(&cx.app.db, name).await?;
+    Ok(group.ok_or_else(|| Failure::invalid(format!("There is no group named `{name}`.")))?.id)
 }
 
 /// A field that may be absent, `null`, or a value: three different things.

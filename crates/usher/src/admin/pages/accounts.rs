@@ -56,7 +56,15 @@ async fn list_page(cx: &Cx, status: StatusCode, query: ListQuery, form: NewAccou
         Some(listed) => listed,
         None => return Ok(onward(&href::query("/admin/accounts", &[("q", &query.q)]))),
     };
+    let every_group = group_rules::list(&cx.app.db, MOST_GROUPS).await?;
+    let groups = every_group.into_iter().map(|(group, _)| Choice {
+        value: group.id.to_string(),
+        label: group.name,
+        chosen: false,
+    });
     let page = AccountsPage {
+        groups: groups.collect(),
+        buckets: bucket_choices(cx, &Buckets::None),
         shell: shell(cx, Nav::Admin),
         notice: Done { done: query.done }.notice(),
         next: listed

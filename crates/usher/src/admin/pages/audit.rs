@@ -57,7 +57,16 @@ pub async fn list(AdminPage(cx): AdminPage, Query(query): Query<AuditQuery>) -> 
         let fields = [("event", &*query.event), ("account", &*query.account), ("since", &*query.since)];
         href::query("/admin/audit", &[fields.as_slice(), &[("before", before)]].concat())
     };
+    let whole = |format: &str| {
+        let account = account.map(|account| account.to_string()).unwrap_or_default();
+        let since = since.map(Time::rfc3339).unwrap_or_default();
+        let fields = [("format", format), ("event", &*query.event), ("account", &*account), ("since", &*since)];
+        let given: Vec<(&str, &str)> = fields.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        href::query("/api/v1/audit/export", &given)
+    };
     let page = AuditPage {
+        csv: whole("csv"),
+        jsonl: whole("jsonl"),
         shell: shell(&cx, Nav::Admin),
         problems: Problems(problems),
         events: Event::ALL.iter().map(|event| choice(event.word(), &query.event)).collect(),

@@ -7,9 +7,12 @@
 pub mod accounts;
 mod asked;
 pub mod audit;
+pub mod bulk;
 pub mod factors;
 pub mod groups;
 pub mod invites;
+pub mod keys;
+pub mod refusals;
 
 use super::AdminError;
 use crate::accounts::{self as rules, Buckets};
@@ -50,6 +53,8 @@ impl Done {
             "group-deleted" => "The group is gone. Its members stayed.",
             "added" => "Added to the group.",
             "removed" => "Removed from the group.",
+            "bulk" => "Done, to every account that was ticked.",
+            "rotated" => "The next key signs from now on.",
             "forgiven" => "Forgotten. The account can log in again at once.",
             "revoked" => "The invite cannot be used any more.",
             _ => return None,

@@ -1,8 +1,9 @@
 //! Keys, copies and the state of the installation.
 
-use super::table::table;
+use super::table::{plain, table};
 use super::users::short;
 use super::{CommandError, Output};
+use crate::admin::explain;
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
 use crate::login::passkeys;
@@ -85,4 +86,28 @@ pub async fn status(cx: &Cx) -> Result<Output, CommandError> {
         "passkeys": passkeys,
     });
     Ok(Output { text: value.to_string(), value })
+}
+
+/// Says why a request was refused: what the running server remembers, and what the audit log holds.
+pub async fn explain(cx: &Cx, request: &str) -> Result<Output, CommandError> {
+    let Some(known) = explain::explain(cx, request).await? else {
+        let text = format!(
+            "nothing is known of the request {}: a running server remembers its last refusals, and the audit log what \
+             was done",
+            plain(request)
+        );
+        return Err(CommandError::new("not_found", text));
+    };
+    let mut lines = Vec::new();
+    if let Some(refused) = &known.refused {
+        lines.push(refused.why.as_deref().unwrap_or(&refused.told).to_owned());
+        let (route, status, code) = (&refused.route, refused.status, &refused.code);
+        lines.push(format!("{}  {route} from {} answered {status} {code}", refused.at.rfc3339(), refused.address));
+        lines.push(format!("told: {}", refused.told));
+    }
+    lines.extend(known.events.iter().map(|event| {
+        format!("{}  {} {}  {}  {}", event.at.rfc3339(), event.event, event.result, event.target, event.detail)
+    }));
+    let text = lines.iter().map(|line| plain(line.trim_end())).collect::<Vec<_>>().join("\n");
+    Ok(Output { text, value: json!({ "refused": known.refused, "events": known.events }) })
 }

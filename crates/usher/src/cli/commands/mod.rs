@@ -246,6 +246,11 @@ commands! {
         /// Also when others may not know it yet.
         now: bool,
     } = "key rotate",
+    /// Says why a request was refused.
+    Explain {
+        /// Its id.
+        request: String,
+    } = "explain",
     /// Writes a consistent copy of the database.
     Backup {
         /// To this absolute path.
@@ -357,6 +362,7 @@ pub async fn run(app: &Arc<App>, command: Command) -> Result<Output, CommandErro
         Command::Import { from, trial, rows } => import::take(&cx, &from, trial, rows).await,
         Command::KeyList {} => keeping::keys(&cx),
         Command::KeyRotate { now } => keeping::rotate(&cx, now).await,
+        Command::Explain { request } => keeping::explain(&cx, &request).await,
         Command::Backup { to } => keeping::backup(&cx, &to).await,
         Command::Status {} => keeping::status(&cx).await,
     }

@@ -154,3 +154,36 @@ async fn everything_that_happens_at_the_door_and_to_one_s_own_account_is_told_on
     }
     assert!(!admin.get("/api/v1/audit?limit=200").await.text().contains("secret word"));
 }
+
+#[tokio::test]
+async fn the_whole_log_is_exported_as_lines_for_spreadsheets_and_for_programs() {
+    let app = TestApp::new().await;
+    let admin = app.admin("root").await;
+    let cx = app.cx();
+    for n in 0..1_203 {
+        let entry = usher::audit::Entry::new(&cx, usher::audit::Event::GroupCreated, usher::audit::Outcome::Done);
+        let entry = entry.target(if n == 7 { "=1+1, \"quoted\"".to_owned() } else { format!("group {n}") });
+        cx.write("test.event", async move |tx| entry.record(tx).await).await.unwrap();
+    }
+    let csv = admin.get("/api/v1/audit/export?format=csv&event=group_created").await;
+    assert_eq!((csv.status, csv.header("content-type")), (StatusCode::OK, "text/csv; charset=utf-8"));
+    assert!(csv.header("content-disposition").contains("attachment"));
+    let text = csv.text();
+    let lines: Vec<&str> = text.split("\r\n").collect();
+    assert_eq!((lines.len(), lines[1_204]), (1_205, ""), "a head, every event, and the end of the last line");
+    assert!(lines[0].starts_with("id,at,event,result,") && lines[1].contains(",group 1202,"), "{}", lines[1]);
+    assert!(text.contains(",\"'=1+1, \"\"quoted\"\"\","), "no cell is a formula");
+
+    let jsonl = admin.get("/api/v1/audit/export?format=jsonl").await;
+    let text = jsonl.text();
+    let events: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.len(), 1_204, "the admin's login too");
+    let ids: Vec<&str> = events.iter().map(|event| event["id"].as_str().unwrap()).collect();
+    assert!(ids.windows(2).all(|pair| pair[0] > pair[1]), "each once, newest first");
+    for wrong in ["format=xml", "", "format=csv&event=nothing", "format=csv&since=yesterday"] {
+        let status = admin.get(&format!("/api/v1/audit/export?{wrong}")).await.status;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
+    let page = admin.get("/admin/audit?event=group_created").await.text();
+    assert!(page.contains("/api/v1/audit/export?format=csv&#38;event=group_created"), "{page}");
+}

@@ -12,6 +12,7 @@ use usher::tokens::personal::{NewPersonalToken, Scope};
 const ROUTES: &[(&str, &str)] = &[
     ("GET", "/api/v1/users"),
     ("POST", "/api/v1/users"),
+    ("POST", "/api/v1/users/bulk"),
     ("GET", "/api/v1/users/ID"),
     ("PATCH", "/api/v1/users/ID"),
     ("DELETE", "/api/v1/users/ID"),
@@ -36,6 +37,9 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/api/v1/invites"),
     ("DELETE", "/api/v1/invites/ID"),
     ("GET", "/api/v1/audit"),
+    ("GET", "/api/v1/audit/export"),
+    ("GET", "/api/v1/refusals"),
+    ("GET", "/api/v1/requests/ID"),
     ("GET", "/api/v1/keys"),
     ("POST", "/api/v1/keys/rotate"),
 ];
