@@ -90,6 +90,7 @@ async fn judge_passkey(
 }
 
 async fn refuse_passkey(cx: &Cx, account: Option<AccountId>) -> Result<LoginError, Error> {
+    cx.because("the passkey's answer does not verify, or the passkey is another account's");
     // Of an account that is known; what strangers send is told by the log alone.
     if let Some(account) = account {
         let entry = Entry::new(cx, Event::Login, Outcome::Refused).of(account).detail("passkey");
@@ -173,6 +174,7 @@ async fn refuse_passcode(
     username: &str,
     ticket: Option<throttle::Ticket>,
 ) -> Result<LoginError, LoginError> {
+    cx.because("the passcode or recovery code is wrong, or was used before");
     crate::log::login_failed(cx.request.address, username, "passcode");
     let target = username::lookup_key(username).unwrap_or_default();
     let entry = Entry::new(cx, Event::Login, Outcome::Refused).of(account).target(target).detail("passcode");

@@ -100,6 +100,10 @@ async fn judge(cx: &Cx, header: &SignedHeader) -> Result<LoggedIn, LoginError> {
             return Ok(LoggedIn { account: credential.account, session, device: None });
         }
     }
+    cx.because(match named {
+        Some(_) => "the signed header does not match, or was used before",
+        None => "no account has this name",
+    });
     Err(refuse(cx, &subjects, named.as_deref(), ticket, HEADER).await?)
 }
 
