@@ -100,6 +100,8 @@ pub struct App {
     pub refusals: audit::refused::Refusals,
     /// Counters for the operations listener.
     pub metrics: ops::Metrics,
+    /// How the last day went.
+    pub history: ops::history::History,
 }
 
 /// What `App::build` needs that is not configuration.
@@ -158,6 +160,7 @@ impl App {
             courier: mail::Courier::of(&config)?,
             refusals: Default::default(),
             metrics: ops::Metrics::default(),
+            history: Default::default(),
             passkeys: login::passkeys::RelyingParty::of(&config),
             keys,
             macs,

@@ -3,6 +3,8 @@
 //! Health answers say yes or no and nothing else: what is broken stands in the log. Metrics carry no names of people,
 //! files or addresses: labels are drawn from small closed sets.
 
+pub mod history;
+
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;

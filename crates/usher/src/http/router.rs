@@ -253,7 +253,7 @@ fn admin_api() -> OpenApiRouter {
 }
 
 fn admin_pages() -> Router {
-    use admin_pages::{accounts, audit, bulk, factors, groups, invites, keys, refusals};
+    use admin_pages::{accounts, audit, bulk, factors, groups, invites, keys, refusals, server, sessions, tokens};
     Router::new()
         .route("/admin", get(admin_pages::begin))
         .route("/admin/accounts", get(accounts::list).post(accounts::create))
@@ -279,6 +279,11 @@ fn admin_pages() -> Router {
         .route("/admin/invites/{id}/revoke", post(invites::revoke))
         .route("/admin/audit", get(audit::list))
         .route("/admin/refusals", get(refusals::list))
+        .route("/admin/server", get(server::show_server))
+        .route("/admin/sessions", get(sessions::list))
+        .route("/admin/sessions/{id}/end", post(sessions::end))
+        .route("/admin/tokens", get(tokens::list))
+        .route("/admin/tokens/{id}/revoke", post(tokens::revoke))
         .route("/admin/keys", get(keys::list).post(keys::rotate))
         .method_not_allowed_fallback(not_like_this)
         .layer(from_fn(csrf::protect))

@@ -54,6 +54,7 @@ macro_rules! job {
 static JOBS: &[Job] = &[
     job!("write down uses" every 3: uses),
     job!("end what expired" every 6: expired_sessions),
+    job!("note how it goes" every 30: history),
     job!("drop tombstones" every 6: tombstones),
     job!("forget leases" every 6: leases),
     job!("forget failed logins" every 30: failures),
@@ -151,6 +152,11 @@ async fn every_use(cx: &Cx) -> Result<(), JobError> {
     sessions::flush_every_use(cx).await?;
     tokens::personal::flush_uses(cx).await?;
     Ok(())
+}
+
+async fn history(cx: &Cx, _: u32) -> Done {
+    cx.app.history.take(&cx.app.metrics, cx.now);
+    Ok(0)
 }
 
 async fn expired_sessions(cx: &Cx, limit: u32) -> Done {

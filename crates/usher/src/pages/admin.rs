@@ -322,3 +322,91 @@ pub struct KeyLine {
     pub since: When,
     pub until: Option<When>,
 }
+
+/// `/admin/sessions`: everybody's. `…/{id}/end` is posted to.
+#[derive(Template)]
+#[template(path = "admin_sessions.html")]
+pub struct AdminSessionsPage {
+    pub shell: Shell,
+    pub notice: Option<Notice>,
+    pub lines: Vec<AdminSessionLine>,
+    pub next: Option<String>,
+    /// The first page, when this is not it.
+    pub first: Option<String>,
+}
+
+/// One live session of anybody.
+pub struct AdminSessionLine {
+    pub id: String,
+    pub account: String,
+    pub username: String,
+    pub label: String,
+    pub kind: &'static str,
+    pub place: String,
+    pub last_used: When,
+    pub started: When,
+    /// The one that looks at this page.
+    pub this: bool,
+}
+
+/// `/admin/tokens`: everybody's personal tokens. `…/{id}/revoke` is posted to.
+#[derive(Template)]
+#[template(path = "admin_tokens.html")]
+pub struct AdminTokensPage {
+    pub shell: Shell,
+    pub notice: Option<Notice>,
+    pub lines: Vec<AdminTokenLine>,
+    pub next: Option<String>,
+    /// The first page, when this is not it.
+    pub first: Option<String>,
+}
+
+/// One personal token of anybody.
+pub struct AdminTokenLine {
+    pub id: String,
+    pub account: String,
+    pub username: String,
+    pub name: String,
+    pub scopes: Vec<&'static str>,
+    pub made: When,
+    pub expires: Option<When>,
+    pub last_used: Option<When>,
+}
+
+/// `/admin/server`: how it does, and what it runs with.
+#[derive(Template)]
+#[template(path = "admin_server.html")]
+pub struct ServerPage {
+    pub shell: Shell,
+    pub charts: Vec<Chart>,
+    pub apps: Vec<AppLine>,
+    /// As `config show` prints it, secrets left out.
+    pub configuration: String,
+}
+
+/// A small chart of the last day.
+pub struct Chart {
+    pub id: &'static str,
+    pub title: &'static str,
+    /// What one bar counts, in words.
+    pub unit: &'static str,
+    /// The highest bar's figure.
+    pub most: u64,
+    /// The newest bar's figure; none before the first sample.
+    pub last: Option<u64>,
+    pub bars: Vec<Bar>,
+}
+
+/// A bar, in the units of a drawing of 288 by 60.
+pub struct Bar {
+    pub x: usize,
+    pub y: u64,
+    pub height: u64,
+}
+
+/// An app that may ask for tokens.
+pub struct AppLine {
+    pub name: String,
+    pub origins: Vec<String>,
+    pub audience: String,
+}

@@ -27,9 +27,10 @@ mod tests;
 
 pub use account::{AccountPage, NewToken, ProfileForm, SessionLine, TokenForm, TokenLine};
 pub use admin::{
-    AccountEditPage, AccountLine, AccountsPage, AuditLine, AuditPage, AuditResult, BulkPage, ConfirmPage, EventLine,
-    GroupLine, GroupPage, GroupsPage, Guesses, InviteLine, InviteState, InvitesPage, KeyLine, KeysPage, Member,
-    NewAccountForm, NewLink, RefusalLine, RefusalsPage,
+    AccountEditPage, AccountLine, AccountsPage, AdminSessionLine, AdminSessionsPage, AdminTokenLine, AdminTokensPage,
+    AppLine, AuditLine, AuditPage, AuditResult, Bar, BulkPage, Chart, ConfirmPage, EventLine, GroupLine, GroupPage,
+    GroupsPage, Guesses, InviteLine, InviteState, InvitesPage, KeyLine, KeysPage, Member, NewAccountForm, NewLink,
+    RefusalLine, RefusalsPage, ServerPage,
 };
 /// What `render` comes from, and how it fails: only when writing to the string does.
 pub use askama::{Error as RenderError, Template};

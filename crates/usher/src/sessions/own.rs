@@ -3,7 +3,7 @@
 use super::{EndReason, Ended, Session, Which, store};
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
-use crate::id::AccountId;
+use crate::id::{AccountId, SessionId};
 use crate::time::Time;
 use usher_db::Error;
 
@@ -15,6 +15,18 @@ pub async fn list(cx: &Cx, account: AccountId) -> Result<Vec<Session>, Error> {
     }
     sessions.retain(|session| session.usable(cx.now));
     sessions.sort_by_key(|session| std::cmp::Reverse((session.last_used_at, session.id)));
+    Ok(sessions)
+}
+
+/// Everybody's sessions that were not ended, newest first; those that began before `before` when it is given. For admins.
+///
+/// What rested too long and is not swept yet stands among them.
+pub async fn newest(cx: &Cx, before: Option<SessionId>, limit: u32) -> Result<Vec<Session>, Error> {
+    let before = before.unwrap_or(SessionId::from_bytes([u8::MAX; 16]));
+    let mut sessions = store::newest(&cx.app.db, before, limit).await?;
+    for session in &mut sessions {
+        session.last_used_at = session.last_used_at.max(cx.app.sessions.last_used(session.id).unwrap_or(Time(0)));
+    }
     Ok(sessions)
 }
 

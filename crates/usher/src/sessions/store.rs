@@ -23,6 +23,8 @@ statements! {
         agent, ended_at, end_reason FROM sessions WHERE id = $1";
     LIST_LIVE: Scan = "SELECT id, account_id, kind, amr, created_at, auth_at, last_used_at, idle_for, expires_at, label, address, \
         agent, ended_at, end_reason FROM sessions WHERE account_id = $1 AND ended_at IS NULL ORDER BY last_used_at DESC, id DESC";
+    NEWEST: Scan = "SELECT id, account_id, kind, amr, created_at, auth_at, last_used_at, idle_for, expires_at, label, address, \
+        agent, ended_at, end_reason FROM sessions WHERE id < $1 AND ended_at IS NULL ORDER BY id DESC LIMIT $2";
     BEYOND_LIMIT: Scan = "SELECT id, grant_id FROM sessions WHERE account_id = $1 AND ended_at IS NULL \
         ORDER BY last_used_at DESC, id DESC LIMIT 1000 OFFSET $2";
     // Each of these decides by its guard: of several that come at once, one sees the row still live.
@@ -189,6 +191,11 @@ pub async fn find(db: &Db, id: SessionId) -> Result<Option<Session>, Error> {
 /// An account's sessions that were not ended, last used first.
 pub async fn list_live(db: &Db, account: AccountId) -> Result<Vec<Session>, Error> {
     db.all(&LIST_LIVE, args![account]).await?.iter().map(session).collect()
+}
+
+/// Everybody's sessions that were not ended and began before this one, newest first.
+pub(super) async fn newest(db: &Db, before: SessionId, limit: u32) -> Result<Vec<Session>, Error> {
+    db.all(&NEWEST, args![before, limit]).await?.iter().map(session).collect()
 }
 
 pub(super) async fn beyond_limit(tx: &mut Tx, account: AccountId, keep: u32) -> Result<Vec<(SessionId, u64)>, Error> {

@@ -118,9 +118,27 @@ pub async fn list(cx: &Cx, account: AccountId) -> Result<Vec<PersonalToken>, Err
     Ok(tokens)
 }
 
+/// Everybody's tokens that were not revoked, newest first; those made before `before` when it is given.
+pub async fn newest(cx: &Cx, before: Option<PersonalTokenId>, limit: u32) -> Result<Vec<PersonalToken>, Error> {
+    let before = before.unwrap_or(PersonalTokenId::from_bytes([u8::MAX; 16]));
+    let mut tokens = store::newest_personal(&cx.app.db, before, limit).await?;
+    for token in &mut tokens {
+        token.last_used_at = token.last_used_at.max(cx.app.personal.last_use(token.id));
+    }
+    Ok(tokens)
+}
+
+/// Revokes a token, whoever's it is: for admins. `false` when there is no such live token.
+pub async fn revoke_anybodys(cx: &Cx, id: PersonalTokenId) -> Result<bool, Error> {
+    match store::owner_of_personal(&cx.app.db, id).await? {
+        Some(account) => revoke(cx, account, id).await,
+        None => Ok(false),
+    }
+}
+
 /// Revokes a token of this account. `false` when it has no such live token.
 pub async fn revoke(cx: &Cx, account: AccountId, id: PersonalTokenId) -> Result<bool, Error> {
-    let entry = Entry::new(cx, Event::PersonalTokenRevoked, Outcome::Done).target(id);
+    let entry = Entry::new(cx, Event::PersonalTokenRevoked, Outcome::Done).of(account).target(id);
     let now = cx.now;
     cx.write("tokens.revoke_personal", async move |tx| {
         let revoked = super::personal::revoke(tx, account, id, now).await?;

@@ -29,6 +29,9 @@ statements! {
         FROM personal_tokens WHERE grant_id = $1 AND revoked_at IS NULL";
     LIST_PERSONAL: Scan = "SELECT id, account_id, name, scopes, grant_id, made_at, expires_at, last_used_at FROM personal_tokens \
         WHERE account_id = $1 AND revoked_at IS NULL ORDER BY id DESC";
+    NEWEST_PERSONAL: Scan = "SELECT id, account_id, name, scopes, grant_id, made_at, expires_at, last_used_at FROM personal_tokens \
+        WHERE id < $1 AND revoked_at IS NULL ORDER BY id DESC LIMIT $2";
+    OWNER_OF_PERSONAL: Point = "SELECT account_id FROM personal_tokens WHERE id = $1 AND revoked_at IS NULL";
     COUNT_PERSONAL: Point = "SELECT CAST(count(*) AS BIGINT) FROM personal_tokens WHERE account_id = $1 AND revoked_at IS NULL \
         AND (expires_at IS NULL OR expires_at > $2)";
     SWEEP_PERSONAL: Write = "DELETE FROM personal_tokens WHERE id IN (SELECT id FROM personal_tokens \
@@ -193,6 +196,16 @@ pub(super) async fn find_personal_by_grant(db: &Db, grant: u64) -> Result<Option
 /// An account's live personal tokens, newest first.
 pub async fn list_personal(db: &Db, account: AccountId) -> Result<Vec<PersonalToken>, Error> {
     db.all(&LIST_PERSONAL, args![account]).await?.iter().map(personal).collect()
+}
+
+/// Everybody's live personal tokens that were made before this one, newest first.
+pub(super) async fn newest_personal(db: &Db, before: PersonalTokenId, limit: u32) -> Result<Vec<PersonalToken>, Error> {
+    db.all(&NEWEST_PERSONAL, args![before, limit]).await?.iter().map(personal).collect()
+}
+
+/// Whose live token this is.
+pub(super) async fn owner_of_personal(db: &Db, id: PersonalTokenId) -> Result<Option<AccountId>, Error> {
+    db.one(&OWNER_OF_PERSONAL, args![id]).await?.map(|row| row.get(0)).transpose()
 }
 
 pub(super) async fn count_personal(tx: &mut Tx, account: AccountId, now: Time) -> Result<i64, Error> {

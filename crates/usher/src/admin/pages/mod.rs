@@ -13,6 +13,9 @@ pub mod groups;
 pub mod invites;
 pub mod keys;
 pub mod refusals;
+pub mod server;
+pub mod sessions;
+pub mod tokens;
 
 use super::AdminError;
 use crate::accounts::{self as rules, Buckets};
@@ -55,6 +58,7 @@ impl Done {
             "removed" => "Removed from the group.",
             "bulk" => "Done, to every account that was ticked.",
             "rotated" => "The next key signs from now on.",
+            "token-revoked" => "The token opens nothing any more.",
             "forgiven" => "Forgotten. The account can log in again at once.",
             "revoked" => "The invite cannot be used any more.",
             _ => return None,

@@ -31,6 +31,15 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/admin/invites"),
     ("POST", "/admin/invites/ID/revoke"),
     ("GET", "/admin/audit"),
+    ("GET", "/admin/refusals"),
+    ("GET", "/admin/keys"),
+    ("POST", "/admin/keys"),
+    ("POST", "/admin/accounts/bulk"),
+    ("GET", "/admin/server"),
+    ("GET", "/admin/sessions"),
+    ("POST", "/admin/sessions/ID/end"),
+    ("GET", "/admin/tokens"),
+    ("POST", "/admin/tokens/ID/revoke"),
 ];
 
 async fn ask(actor: &Actor, method: &str, path: &str) -> Answer {

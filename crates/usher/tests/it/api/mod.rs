@@ -23,6 +23,7 @@ mod many;
 mod me;
 mod media;
 mod others;
+mod overview;
 mod passkeys;
 mod passwords;
 mod personal_tokens;
