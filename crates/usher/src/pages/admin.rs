@@ -398,6 +398,7 @@ pub struct Chart {
 }
 
 /// A bar, in the units of a drawing of 288 by 60.
+#[derive(Debug)]
 pub struct Bar {
     pub x: usize,
     pub y: u64,
