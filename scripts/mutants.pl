@@ -70,9 +70,17 @@ elsif ($act eq "list") { printf "%-32s %s\n", $_->{name}, $_->{what} for @all }
 elsif ($act eq "field") { print one($rest[0])->{$rest[1]}, "\n" }
 elsif ($act eq "together") { print "$_\n" for grep { !one($_)->{alone} } @rest }
 elsif ($act eq "alone") { print "$_\n" for grep { one($_)->{alone} } @rest }
-elsif ($act eq "different") {
-    my %seen;
-    print "$_\n" for grep { !$seen{ one($_)->{test} }++ } @rest;
+elsif ($act eq "tests") {
+    my %filters;
+    for my $name (@rest) {
+        my ($crate, $binary, @named) = split " ", one($name)->{test};
+        # Those of several nodes run apart, for they alone are given a server.
+        my $nodes = (grep { /^nodes::/ } @named) ? 1 : 0;
+        $filters{$nodes}{"$crate $binary"}{$_} = 1 for @named;
+    }
+    for my $of (map { $filters{$_} } sort keys %filters) {
+        print join(" ", $_, sort keys %{ $of->{$_} }), "\n" for sort keys %$of;
+    }
 }
 elsif ($act eq "check") {
     my $wrong = 0;
