@@ -122,6 +122,16 @@ async fn a_reset_password_skips_no_second_factor() {
 }
 
 #[tokio::test]
+async fn a_setup_link_makes_nobody_beside_an_admin_who_came_another_way() {
+    let app = TestApp::new().await;
+    let (browser, _) = open(&app, Kind::Setup, None).await;
+    app.account("root", Role::Admin).await;
+    let fields = [("username", "mallory"), ("password", PASSWORD), ("password2", PASSWORD)];
+    assert_eq!(browser.form("/setup", &fields).await.status, StatusCode::GONE);
+    assert_eq!(usher::accounts::list(&app.app.db, "", "", 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_link_ends_with_its_time() {
     let app = TestApp::new().await;
     let (browser, _) = open(&app, Kind::Setup, None).await;

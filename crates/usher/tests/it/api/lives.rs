@@ -151,6 +151,19 @@ async fn a_session_in_use_is_neither_swept_nor_refused_a_refresh_because_its_row
 }
 
 #[tokio::test]
+async fn a_refresh_goes_by_the_last_use_although_only_memory_knows_it() {
+    let app = impatient().await;
+    app.account("alice", Role::User).await;
+    let tokens = app.tokens("alice").await;
+    let program = app.anonymous().bearing(tokens["access_token"].as_str().unwrap());
+    app.advance(Duration::from_secs(50));
+    assert_eq!(program.get("/api/v1/me").await.status, StatusCode::OK);
+    app.advance(Duration::from_secs(59));
+    let body = json!({"refresh_token": tokens["refresh_token"]});
+    assert_eq!(app.anonymous().post("/api/v1/refresh", body).await.status, StatusCode::OK, "109 s after the login");
+}
+
+#[tokio::test]
 async fn a_row_that_is_late_when_its_turn_to_be_swept_comes_is_written_and_not_ended() {
     let app = TestApp::with(|config| config.sessions.api_idle = Duration::from_secs(300)).await;
     let alice = app.account("alice", Role::User).await;

@@ -113,15 +113,19 @@ async fn house() -> House {
     let alice = app.account("alice", Role::User).await;
     app.account("bob", Role::User).await;
     let carol = app.account("carol", Role::User).await;
-    let now = app.clock.now();
-    let shut = async move |tx: &mut usher_db::Tx| {
-        usher::accounts::set_standing(tx, carol, Standing::Disabled { at: now }, now).await
-    };
-    app.cx().write("test.shut", shut).await.unwrap().unwrap();
+    shut_out(&app, carol).await;
     let owner = app.logged_in("alice").await;
     let (authenticator, codes) = enrol(&app, &owner).await;
     assert_eq!(owner.form("/logout", &[]).await.status, StatusCode::OK);
     House { app, alice, authenticator, codes }
+}
+
+async fn shut_out(app: &TestApp, account: AccountId) {
+    let now = app.clock.now();
+    let shut = async move |tx: &mut usher_db::Tx| {
+        usher::accounts::set_standing(tx, account, Standing::Disabled { at: now }, now).await
+    };
+    app.cx().write("test.shut", shut).await.unwrap().unwrap();
 }
 
 async fn last_event(app: &TestApp, account: AccountId) -> (String, String) {
@@ -169,6 +173,19 @@ async fn every_way_in_asks_for_the_same_proofs_and_says_the_same() {
         assert_eq!(last_event(&app, alice).await, ("done".into(), "pwd recovery mfa".into()));
         assert_eq!(way.try_in(&app, alice_with(Some(&codes[0]))).await, Told::PasscodeWrong, "{way:?}: once");
         assert_eq!(way.try_in(&app, alice_with(Some(&codes[1].to_lowercase()))).await, Told::In, "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_account_is_not_asked_for_its_passcode() {
+    for way in WAYS {
+        let House { app, alice, authenticator, .. } = house().await;
+        shut_out(&app, alice).await;
+        let code = authenticator.code_in(&app, 0);
+        for passcode in [None, Some(code.as_str())] {
+            let brought = Brought { name: "alice", password: PASSWORD, passcode };
+            assert_eq!(way.try_in(&app, brought).await, Told::Wrong, "{way:?}: {passcode:?}");
+        }
     }
 }
 

@@ -79,8 +79,12 @@ impl Home {
     }
 
     fn set_up(&self, mut command: Command, args: &[&str]) -> Command {
+        command.env_clear();
+        // A fault that `scripts/mutants` turns on is turned on in the program.
+        if let Some(fault) = std::env::var_os("MUTANT") {
+            command.env("MUTANT", fault);
+        }
         command
-            .env_clear()
             .env("HOME", self.folder.path())
             .env("TMPDIR", self.folder.path())
             .env("USHER_ACCOUNTS_HASH_MEMORY_KIB", "19456")
