@@ -24,14 +24,14 @@ for my $line (split /\n/, read_file($list)) {
     $number++;
     next if $line =~ /^#/;
     if ($line =~ /^mutant (\S+): (.+)/) {
-        $now = { name => $1, what => $2, old => "", new => "", alone => 0 };
+        $now = { name => $1, what => $2, old => "", new => "", alone => 0, statement => 0 };
         push @all, $now;
         $by_name{$1} = $now;
     }
     elsif ($line eq "") { undef $now }
     elsif (!$now) { die "$list:$number: a line outside of a mutant\n" }
     elsif ($line =~ /^(file|test) (.+)/) { $now->{$1} = $2 }
-    elsif ($line eq "alone") { $now->{alone} = 1 }
+    elsif ($line =~ /^(alone|statement)$/) { $now->{$1} = 1 }
     elsif ($line =~ /^-(.*)/) { $now->{old} .= "$1\n" }
     elsif ($line =~ /^\+(.*)/) { $now->{new} .= "$1\n" }
     else { die "$list:$number: not understood: $line\n" }
@@ -65,6 +65,46 @@ sub around {
     return;
 }
 
+# Where a statement's text is kept, and who reads it there.
+my $texts = "crates/usher-db/src/statement.rs";
+my @readers = ("crates/usher-db/src/lite/connection.rs", "crates/usher-db/src/pg/connection.rs");
+
+# The part of a statement that lies on this line, as it is at run time.
+sub fragment {
+    my ($line) = @_;
+    $line =~ s/^\s*(?:[A-Z_]+: \w+ = ")?//;
+    $line =~ s/(?:";|\s*\\)?\s*$//;
+    return $line;
+}
+
+# A statement is no function: its text is changed where it is read.
+sub plant_statements {
+    my ($tree, @mutants) = @_;
+    return unless @mutants;
+    my $arms = "";
+    for my $mutant (@mutants) {
+        my $module = $mutant->{file} =~ s{^crates/usher/src/(.*)\.rs$}{usher/$1}r =~ s{/}{::}gr;
+        my ($old, $new) = map { fragment($_) } $mutant->{old}, $mutant->{new};
+        $arms .= "            Ok(\"$mutant->{name}\") => (\"${module}::\", r#\"$old\"#, r#\"$new\"#),\n";
+    }
+    write_file("$tree/$texts", read_file("$tree/$texts") . <<"END");
+impl Statement {
+    pub(crate) fn planted(&self) -> &'static str {
+        let (module, old, new) = match std::env::var("MUTANT").as_deref() {
+$arms            _ => return self.text,
+        };
+        let here = self.name.starts_with(module) && self.text.contains(old);
+        if here { self.text.replacen(old, new, 1).leak() } else { self.text }
+    }
+}
+END
+    for my $reader (@readers) {
+        my $text = read_file("$tree/$reader");
+        $text =~ s/statement\.text\b/statement.planted()/g or die "$reader reads no statement\n";
+        write_file("$tree/$reader", $text);
+    }
+}
+
 if ($act eq "names") { print "$_->{name}\n" for @all }
 elsif ($act eq "list") { printf "%-32s %s\n", $_->{name}, $_->{what} for @all }
 elsif ($act eq "field") { print one($rest[0])->{$rest[1]}, "\n" }
@@ -90,8 +130,8 @@ elsif ($act eq "check") {
         my $text = -f $path ? read_file($path) : "";
         my $times = () = $text =~ /\Q$mutant->{old}\E/g;
         if ($times != 1) { $say->("$mutant->{name}: stands $times times in $mutant->{file}") }
-        elsif (!$mutant->{alone} && !around($mutant, $text)) {
-            $say->("$mutant->{name}: stands in no function; give it a line `alone`");
+        elsif (!$mutant->{alone} && !$mutant->{statement} && !around($mutant, $text)) {
+            $say->("$mutant->{name}: stands in no function; give it a line `alone`, or `statement`");
         }
     }
     exit $wrong;
@@ -107,7 +147,8 @@ elsif ($act eq "apply") {
 elsif ($act eq "plant") {
     my ($tree, @names) = @rest;
     my %files;
-    push @{ $files{ one($_)->{file} } }, one($_) for @names;
+    push @{ $files{ one($_)->{file} } }, one($_) for grep { !one($_)->{statement} } @names;
+    plant_statements($tree, grep { $_->{statement} } map { one($_) } @names);
     for my $file (sort keys %files) {
         my $text = read_file("$tree/$file");
         my @lines = split /\n/, $text, -1;
@@ -134,6 +175,8 @@ elsif ($act eq "plant") {
 }
 elsif ($act eq "restore") {
     my ($root, $tree, @names) = @rest;
-    write_file("$tree/" . one($_)->{file}, read_file("$root/" . one($_)->{file})) for @names;
+    my @files = ($texts, @readers);
+    push @files, one($_)->{file} for @names;
+    write_file("$tree/$_", read_file("$root/$_")) for @files;
 }
 else { die "no such act: $act\n" }
