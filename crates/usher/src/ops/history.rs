@@ -63,6 +63,8 @@ impl History {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::expect_used, reason = "a test may stop at the first surprise")]
+
     use super::*;
 
     #[test]

@@ -126,10 +126,10 @@ proptest! {
 
 #[test]
 fn digests_are_the_same_only_when_all_their_bytes_are() {
-    let digest: Digest = "11".repeat(32).parse().expect("64 digits");
+    let digest = "11".repeat(32).parse::<Digest>();
     for byte in 0..32 {
         let mut other = "11".repeat(32);
         other.replace_range(2 * byte + 1..2 * byte + 2, "0");
-        assert_ne!(digest, other.parse().expect("64 digits"), "byte {byte} differs");
+        assert_ne!(digest, other.parse(), "byte {byte} differs");
     }
 }

@@ -64,6 +64,8 @@ fn apps(cx: &Cx) -> Vec<AppLine> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::expect_used, reason = "a test may stop at the first surprise")]
+
     use super::*;
     use crate::time::Time;
 

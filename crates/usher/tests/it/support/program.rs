@@ -81,9 +81,9 @@ impl Home {
     fn set_up(&self, mut command: Command, args: &[&str]) -> Command {
         command.env_clear();
         // A fault that `scripts/mutants` turns on is turned on in the program.
-        if let Some(fault) = std::env::var_os("MUTANT") {
-            command.env("MUTANT", fault);
-        }
+        #[expect(clippy::disallowed_methods, reason = "it is the test's own variable, no setting")]
+        let fault = std::env::var_os("MUTANT");
+        command.envs(fault.map(|fault| ("MUTANT", fault)));
         command
             .env("HOME", self.folder.path())
             .env("TMPDIR", self.folder.path())
