@@ -4,7 +4,7 @@
 //! its act nor an act without its letter; handing it to the mail server happens afterwards and by itself, again and
 //! again until it is too old, and no login and no answer waits for it. What a letter says is sealed in the database:
 //! a copy of it holds no link that works. A notice goes only to an address that is proven.
-//! Refuses: to fill up. One account has at most [`MOST_WAITING`] letters waiting, and all together [`MOST_IN_ALL`];
+//! Refuses: to fill up. One account has at most `MOST_WAITING` letters waiting, and all together `MOST_IN_ALL`;
 //! what comes beyond is not sent, and nothing else suffers.
 //!
 //! Without `mail.server` nothing is put anywhere, and everything else works as before.
