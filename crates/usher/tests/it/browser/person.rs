@@ -15,12 +15,16 @@ use tokio::time::{sleep, timeout};
 /// Where pictures are kept, when somebody wants to look at them: set it when the tests are built.
 const PICTURES: Option<&str> = option_env!("USHER_SCREENSHOTS");
 
-/// The judge of pages: axe-core 4.14.1 as it is published on npm, under the MPL-2.0.
-const AXE: &str = include_str!("axe.min.js");
+/// The judge of pages: axe-core, which `scripts/test` fetches from npm.
+#[expect(clippy::disallowed_methods, reason = "a tool of the tests, no setting of the program")]
+fn axe() -> String {
+    let file = std::env::var("USHER_TEST_AXE").expect("USHER_TEST_AXE names axe.min.js; scripts/test fetches it");
+    std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}; scripts/test fetches it"))
+}
 
 /// Lets axe judge the page: nothing serious may be found.
 async fn judge(browser: &Browser, name: &str) {
-    browser.page.execute(AXE, Vec::new()).await.unwrap();
+    browser.page.execute(&axe(), Vec::new()).await.unwrap();
     let run = "const [done] = arguments; axe.run(document, { resultTypes: ['violations'] }).then((result) => done(
         result.violations.filter((one) => ['serious', 'critical'].includes(one.impact))
             .map((one) => one.id + ': ' + one.nodes.map((node) => node.target.join(' ')).join(', '))))";
