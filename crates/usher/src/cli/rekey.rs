@@ -19,6 +19,8 @@ use serde_json::json;
 use std::fs;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
+use usher_db::Db;
 
 pub async fn run(common: &Common, env: &Strings) -> Result<(), Stop> {
     let mut place = Place::find(common, Overrides::default(), env)?;
@@ -31,7 +33,7 @@ pub async fn run(common: &Common, env: &Strings) -> Result<(), Stop> {
     }
     let rng = Arc::new(Rng::os());
     let (db, old) = files.open_with_key(&place.config.database.options(), &rng).await?;
-    let others = db.others().await?;
+    let others = others(&db).await?;
     if others > 0 {
         db.close().await;
         // They would go on sealing under the old key what nobody could open afterwards.
@@ -78,4 +80,18 @@ pub async fn run(common: &Common, env: &Strings) -> Result<(), Stop> {
     );
     print_line(&if common.json { json!({ "resealed": count, "old_key": kept }).to_string() } else { text });
     Ok(())
+}
+
+/// How many others have the database open. A server notices a moment late that somebody has closed it, so whoever is
+/// counted is counted again for up to two seconds.
+async fn others(db: &Db) -> Result<u32, Stop> {
+    let mut others = db.others().await?;
+    for _ in 0..20 {
+        if others == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        others = db.others().await?;
+    }
+    Ok(others)
 }
