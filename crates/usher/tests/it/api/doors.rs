@@ -3,7 +3,7 @@
 use crate::support::app::{Actor, PASSWORD, TestApp};
 use crate::support::authenticator::enrol;
 use http::StatusCode;
-use usher::accounts::{self, Role};
+use usher::accounts::{self, Role, username::Username};
 use usher::config::Signup;
 use usher::login::links::{self, Kind};
 
@@ -134,10 +134,14 @@ async fn a_setup_link_makes_nobody_beside_an_admin_who_came_another_way() {
 #[tokio::test]
 async fn a_link_ends_with_its_time() {
     let app = TestApp::new().await;
-    let (browser, _) = open(&app, Kind::Setup, None).await;
+    let (browser, path) = open(&app, Kind::Setup, None).await;
     app.advance(Kind::Setup.life());
     let fields = [("username", "alice"), ("password", PASSWORD), ("password2", PASSWORD)];
     assert_eq!(browser.form("/setup", &fields).await.status, StatusCode::GONE);
+    // The write judges for itself, whatever was looked at before it.
+    let (token, name) = (path.rsplit('/').next().unwrap(), Username::parse("alice").unwrap());
+    let made = links::create_account(&app.cx(), Kind::Setup, token, name, "no hash".to_owned()).await;
+    assert!(made.is_err(), "{made:?}");
 }
 
 #[tokio::test]
