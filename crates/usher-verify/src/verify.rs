@@ -64,6 +64,17 @@ impl Verifier {
     /// `now_seconds` is in seconds since the Unix epoch. There is no leeway on `exp`: from that second
     /// on the token is dead, so that everybody agrees on when. `iat` may lie [`MAX_CLOCK_SKEW`] ahead.
     pub fn verify(&self, token: &str, expected: TokenType, now_seconds: i64) -> Result<Claims, Refusal> {
+        self.verify_for(token, expected, &[&self.audience], now_seconds)
+    }
+
+    /// As [`verify`](Verifier::verify), for whoever answers for several audiences: the token must be for one of these.
+    pub fn verify_for(
+        &self,
+        token: &str,
+        expected: TokenType,
+        audiences: &[&str],
+        now_seconds: i64,
+    ) -> Result<Claims, Refusal> {
         let token = Compact::parse(token).ok_or(Refusal::Malformed)?;
         let header = &token.header;
         let algorithm = Algorithm::from_name(&header.alg).ok_or(Refusal::WrongAlgorithm)?;
@@ -84,7 +95,7 @@ impl Verifier {
         if claims.iss != self.issuer {
             return Err(Refusal::WrongIssuer);
         }
-        if !claims.aud.contains(&self.audience) {
+        if !claims.aud.iter().any(|audience| audiences.contains(&audience.as_str())) {
             return Err(Refusal::WrongAudience);
         }
         in_time(&claims, now_seconds)?;

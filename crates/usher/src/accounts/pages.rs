@@ -106,6 +106,10 @@ fn token_form(cx: &Cx, caller: &Caller, name: String, expires_days: u32, chosen:
     ];
     if caller.rights.admin() {
         scopes.push(choice(Scope::Admin, "Administer this server"));
+        scopes.push(choice(
+            Scope::Introspect,
+            "Ask whether anybody's token is still good, as an API behind this server does",
+        ));
     }
     TokenForm { name, expires_days, scopes, ask_password: !again::is_fresh(cx), problems: Problems::default() }
 }

@@ -19,6 +19,13 @@ pub struct App {
     pub audience: Option<String>,
 }
 
+impl App {
+    /// The `aud` of its access tokens.
+    pub fn audience(&self) -> &str {
+        self.audience.as_deref().unwrap_or(&self.name)
+    }
+}
+
 impl Keys for App {
     fn visit(&mut self, to: &mut dyn Visit) {
         to.setting("name", &mut self.name);

@@ -6,6 +6,8 @@
 //! Refuses: a credential at a door that does not take its kind ([`Door`] is the written matrix); several
 //! credentials at once that disagree; anything from a query string.
 
+pub mod standing;
+
 use crate::accounts::Rights;
 use crate::config::RequireFactor;
 use crate::cx::Cx;
@@ -57,6 +59,8 @@ pub enum Door {
     Location,
     /// A fresh access token for an app's origin. Cookie only.
     AppToken,
+    /// What somebody else's token is worth. An admin's access token, or personal token with the scope `introspect`.
+    Introspect,
     /// The way out. A session's cookie or access token, whatever has changed of its account meanwhile.
     Leave,
 }
@@ -72,6 +76,7 @@ impl Door {
             Door::Own | Door::OwnPassword | Door::OwnFactors | Door::Leave => matches!(kind, Cookie | Access),
             Door::Profile | Door::Library | Door::Admin => matches!(kind, Cookie | Access | Personal),
             Door::Location => matches!(kind, Cookie | Access | Media),
+            Door::Introspect => matches!(kind, Access | Personal),
         }
     }
 
@@ -80,6 +85,7 @@ impl Door {
             Door::Profile => Some(Scope::Profile),
             Door::Library => Some(Scope::Media),
             Door::Admin => Some(Scope::Admin),
+            Door::Introspect => Some(Scope::Introspect),
             _ => None,
         }
     }
@@ -94,7 +100,7 @@ impl Door {
     }
 
     fn admins_only(self) -> bool {
-        matches!(self, Door::Admin | Door::AdminPage)
+        matches!(self, Door::Admin | Door::AdminPage | Door::Introspect)
     }
 }
 
@@ -305,7 +311,7 @@ fn refusal(cx: &Cx, error: &TokenRefusal) -> Refusal {
 }
 
 async fn by_personal_token(cx: &Cx, token: &str, door: Door) -> Result<Caller, Refusal> {
-    let known = personal::look_up(cx, token).await.map_err(|_| Refusal::Unavailable)?;
+    let known = personal::use_of(cx, token).await.map_err(|_| Refusal::Unavailable)?;
     let known =
         known.ok_or_else(|| refused(cx, Refusal::Invalid, "there is no such personal token, or it was revoked"))?;
     if known.expires_at.is_some_and(|end| cx.now >= end) {
@@ -358,8 +364,13 @@ pub async fn admit_grant(cx: &Cx, grant: u64) -> Result<Arc<Rights>, Refusal> {
         },
     };
     let rights = rights(cx, account).await?;
-    // Whoever must choose a new password or set up a factor first gets nothing else until then, by an older link neither.
-    if rights.disabled() || rights.must_change || must_enrol(cx, &rights) { Err(Refusal::Ended) } else { Ok(rights) }
+    if confined(cx, &rights) { Err(Refusal::Ended) } else { Ok(rights) }
+}
+
+/// Whether an account gets at nothing but the way back: it is disabled, or must choose a new password or set up a factor
+/// first. What it was given before is worth nothing until then.
+fn confined(cx: &Cx, rights: &Rights) -> bool {
+    rights.disabled() || rights.must_change || must_enrol(cx, rights)
 }
 
 /// What a session that was just begun looks like from inside: for answers that follow a login.

@@ -25,16 +25,13 @@ pub struct App {
 pub fn app_of(config: &Config, origin: &str) -> Option<App> {
     let known = config.apps.iter().find(|app| app.origins.iter().any(|known| known.as_str() == origin));
     if let Some(app) = known {
-        return Some(App {
-            name: app.name.clone(),
-            audience: app.audience.clone().unwrap_or_else(|| app.name.clone()),
-        });
+        return Some(App { name: app.name.clone(), audience: app.audience().to_owned() });
     }
     // `--dev`: any port of this machine, for an app that is being written.
     let local = origin.strip_prefix("http://localhost").or_else(|| origin.strip_prefix("http://127.0.0.1"))?;
     let port_only = local.is_empty() || local.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
     let app = config.apps.first().filter(|_| config.server.dev && port_only)?;
-    Some(App { name: app.name.clone(), audience: app.audience.clone().unwrap_or_else(|| app.name.clone()) })
+    Some(App { name: app.name.clone(), audience: app.audience().to_owned() })
 }
 
 /// Answers preflights and marks requests of registered origins. Mounted on the routes made for apps.

@@ -86,6 +86,8 @@ doors! {
     Library = Door::Library;
     /// The admin API.
     Admin = Door::Admin;
+    /// What somebody else's token is worth.
+    Introspect = Door::Introspect;
 }
 
 impl Own {

@@ -123,6 +123,9 @@ async fn metadata(cx: Cx) -> Response {
         "token_endpoint": format!("{issuer}/oauth/token"),
         "token_endpoint_auth_methods_supported": ["none"],
         "device_authorization_endpoint": format!("{issuer}/oauth/device_authorization"),
+        "introspection_endpoint": format!("{issuer}/oauth/introspect"),
+        // A name of the registry of access token types (RFC 8414 section 2): the caller shows a token of its own.
+        "introspection_endpoint_auth_methods_supported": ["Bearer"],
         "grant_types_supported": ["urn:ietf:params:oauth:grant-type:device_code"],
         "response_types_supported": [],
     });

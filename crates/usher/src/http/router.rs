@@ -12,7 +12,7 @@ use crate::login::api::passkeys as passkeys_api;
 use crate::login::pages::{letters as letter_pages, security, steps};
 use crate::login::{api as login_api, pages as login_pages, signed};
 use crate::media::{api as media_api, deliver, pages as media_pages};
-use crate::oauth::api as oauth_api;
+use crate::oauth::{api as oauth_api, introspect};
 use crate::sessions::api as sessions_api;
 use crate::takeout::{self, api as takeout_api};
 use crate::tokens::api as tokens_api;
@@ -175,6 +175,7 @@ fn oauth_api() -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(oauth_api::device_authorization))
         .routes(routes!(oauth_api::token))
+        .routes(routes!(introspect::introspect))
         .layer(from_fn(csrf::protect))
 }
 

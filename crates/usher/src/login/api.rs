@@ -187,7 +187,7 @@ fn audience(cx: &Cx, named: Option<&str>, sender: Option<&Extension<CorsApp>>) -
     let Some(name) = named else { return Ok(Audience::Own) };
     let app = cx.app.config.apps.iter().find(|app| app.name == name);
     let app = app.ok_or_else(|| Failure::invalid(format!("There is no app named `{name}`.")))?;
-    Ok(Audience::App { name: app.name.clone(), audience: app.audience.clone().unwrap_or_else(|| app.name.clone()) })
+    Ok(Audience::App { name: app.name.clone(), audience: app.audience().to_owned() })
 }
 
 fn tokens(

@@ -33,7 +33,7 @@ pub struct Refused {
 }
 
 impl Refused {
-    fn new(error: &'static str, description: impl Into<String>) -> Refused {
+    pub(super) fn new(error: &'static str, description: impl Into<String>) -> Refused {
         let error = OAuthError { error, error_description: description.into() };
         Refused { status: StatusCode::BAD_REQUEST, error, retry_after: None, failure: None }
     }
@@ -82,12 +82,18 @@ impl From<Failure> for Refused {
     }
 }
 
-type Pairs = Result<Form<Vec<(String, String)>>, Failure>;
+/// The body of a request to an OAuth endpoint, or why it could not be read.
+pub(super) type Pairs = Result<Form<Vec<(String, String)>>, Failure>;
+
+/// The parameters of a request.
+pub(super) fn read(form: Pairs) -> Result<Parameters, Refused> {
+    let Form(pairs) = form?;
+    Parameters::new(pairs).map_err(|repeated| Refused::new("invalid_request", format!("{repeated}.")))
+}
 
 /// The parameters of a request of the built-in client. It has no secret, so that one that is shown is a mistake.
 fn parameters(headers: &HeaderMap, form: Pairs) -> Result<(Parameters, Client), Refused> {
-    let Form(pairs) = form?;
-    let all = Parameters::new(pairs).map_err(|repeated| Refused::new("invalid_request", format!("{repeated}.")))?;
+    let all = read(form)?;
     let tried_header = headers.contains_key(AUTHORIZATION);
     if tried_header || all.get("client_secret").is_some() {
         return Err(Refused::client(tried_header));

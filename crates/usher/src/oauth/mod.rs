@@ -1,10 +1,12 @@
-//! OAuth 2.0: the endpoints that programs outside of this house know (RFC 6749, RFC 8628, RFC 8414).
+//! OAuth 2.0: the endpoints that programs outside of this house know (RFC 6749, RFC 7662, RFC 8628, RFC 8414).
 //!
 //! Promises: a refusal has the standard's word for it; a parameter that comes twice is an error and one that nobody
 //! knows is ignored (RFC 6749 section 3.2); what is not served is not named in the metadata.
-//! Refuses: every grant but the one of devices, and every client but the built-in one, which has no secret.
+//! Refuses: every grant but the one of devices, every client but the built-in one, which has no secret, and to say
+//! anything about a token to somebody who was not admitted for that.
 
 pub mod api;
+pub mod introspect;
 
 /// The grant of RFC 8628 section 3.4.
 pub const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";

@@ -238,6 +238,17 @@ pub async fn exchange(cx: &Cx, token: &str, app: Option<&str>) -> Result<Result<
     Ok(exchanged)
 }
 
+/// Whether this is the token that its live session would exchange, without exchanging it. One that was used up is not,
+/// although its holder may be told its successor once more; and to look at one ends nothing.
+pub async fn is_current(cx: &Cx, presented: &Presented) -> Result<bool, Error> {
+    let (id, grace) = (presented.session, cx.app.config.sessions.refresh_grace);
+    let state = store::look_at_refresh(&cx.app.db, id, cx.app.sessions.last_used(id)).await?;
+    Ok(state.is_some_and(|state| {
+        cx.now < state.usable_until
+            && matches!(decide(&state, presented, cx.now, grace), Decision::Rotate | Decision::Keep)
+    }))
+}
+
 async fn rotate(
     tx: &mut Tx,
     cx: &Cx,

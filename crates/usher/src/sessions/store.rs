@@ -287,10 +287,18 @@ pub(super) async fn refresh_state(
     id: SessionId,
     used: Option<Time>,
 ) -> Result<Option<RefreshState>, Error> {
-    let Some(row) = tx.one(&REFRESH_STATE, args![id]).await? else { return Ok(None) };
+    tx.one(&REFRESH_STATE, args![id]).await?.map(|row| refresh_row(&row, used)).transpose()
+}
+
+/// As [`refresh_state`], for somebody who changes nothing.
+pub(super) async fn look_at_refresh(db: &Db, id: SessionId, used: Option<Time>) -> Result<Option<RefreshState>, Error> {
+    db.one(&REFRESH_STATE, args![id]).await?.map(|row| refresh_row(&row, used)).transpose()
+}
+
+fn refresh_row(row: &Row, used: Option<Time>) -> Result<RefreshState, Error> {
     let used = used.max(Some(row.get::<Time>(5)?)).unwrap_or(Time(0));
-    let idle_end = used + length(&row, 6)?;
-    Ok(Some(RefreshState {
+    let idle_end = used + length(row, 6)?;
+    Ok(RefreshState {
         account: row.get(0)?,
         generation: row.get(1)?,
         digest: row.get(2)?,
@@ -298,7 +306,7 @@ pub(super) async fn refresh_state(
         rotations: row.get(4)?,
         usable_until: idle_end.min(row.get(7)?),
         fixed: row.get::<Option<Time>>(9)?.is_some(),
-    }))
+    })
 }
 
 /// Keeps the session's first refresh token for good.

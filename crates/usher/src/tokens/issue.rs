@@ -40,8 +40,8 @@ pub enum IssueError {
     /// It could not be used for anything.
     #[error("Choose at least one thing it may use.")]
     Scopes,
-    /// Only an admin's token may administer.
-    #[error("Only an admin's token may have the scope `admin`.")]
+    /// Only an admin's token may administer, or ask about others.
+    #[error("Only an admin's token may have the scopes `admin` and `introspect`.")]
     NotAdmin,
     /// The life is out of range.
     #[error("It may live 1 to 3650 days.")]
@@ -68,7 +68,7 @@ impl Wish {
         if self.scopes.is_empty() {
             return Err(IssueError::Scopes);
         }
-        if self.scopes.contains(&Scope::Admin) && !admin {
+        if self.scopes.iter().any(|scope| scope.admins_only()) && !admin {
             return Err(IssueError::NotAdmin);
         }
         if !(1..=MOST_DAYS).contains(&self.expires_days) {

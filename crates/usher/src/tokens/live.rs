@@ -104,6 +104,12 @@ impl Keys {
         self.in_use.load().verifier.verify(token, kind, now.seconds())
     }
 
+    /// Verifies a token of this server for somebody who asks about it: it may be for this server or for one of these.
+    pub fn verify_for(&self, token: &str, kind: TokenType, others: &[&str], now: Time) -> Result<Claims, Refusal> {
+        let audiences: Vec<&str> = [self.audience()].into_iter().chain(others.iter().copied()).collect();
+        self.in_use.load().verifier.verifier().verify_for(token, kind, &audiences, now.seconds())
+    }
+
     /// Signs claims with the current key.
     pub fn sign(&self, claims: &Claims, kind: TokenType) -> Result<String, super::SigningFailed> {
         self.in_use.load().ring.signing().sign(claims, kind)

@@ -10,6 +10,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::time::Duration;
 use usher_verify::{Claims, TokenType};
 
+/// The `client_id` of whoever asks for no app.
+pub const OWN_CLIENT: &str = "usher";
+
 /// For whom an access token is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Audience {
@@ -49,7 +52,7 @@ pub fn media(cx: &Cx, caller: &Caller) -> Result<String, SigningFailed> {
 fn claims(cx: &Cx, caller: &Caller, audience: &Audience, life: Duration) -> Claims {
     let rights = &caller.rights;
     let (client, audience) = match audience {
-        Audience::Own => ("usher", cx.app.keys.audience()),
+        Audience::Own => (OWN_CLIENT, cx.app.keys.audience()),
         Audience::App { name, audience } => (name.as_str(), audience.as_str()),
     };
     // No token outlives its session.

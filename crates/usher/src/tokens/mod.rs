@@ -22,6 +22,6 @@ mod store;
 pub use store::STATEMENTS;
 
 pub use keys::{KeyFailure, SigningKey};
-pub use mint::{Audience, access, media};
+pub use mint::{Audience, OWN_CLIENT, access, media};
 pub use ring::{BrokenRing, KeyRing, KeyState, RotationRules, TooSoon};
 pub use sign::SigningFailed;

@@ -31,11 +31,14 @@ pub enum Scope {
     Profile,
     /// The admin API, if its owner is an admin.
     Admin,
+    /// To ask what other people's tokens are worth, if its owner is an admin: what an API behind this server needs,
+    /// and nothing else.
+    Introspect,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Scope; 3] = [Scope::Media, Scope::Profile, Scope::Admin];
+    pub const ALL: [Scope; 4] = [Scope::Media, Scope::Profile, Scope::Admin, Scope::Introspect];
 
     /// The word in tables, forms and answers.
     pub fn word(self) -> &'static str {
@@ -43,7 +46,13 @@ impl Scope {
             Scope::Media => "media",
             Scope::Profile => "profile",
             Scope::Admin => "admin",
+            Scope::Introspect => "introspect",
         }
+    }
+
+    /// Whether only an admin's token may have it.
+    pub fn admins_only(self) -> bool {
+        matches!(self, Scope::Admin | Scope::Introspect)
     }
 }
 
@@ -163,24 +172,29 @@ impl Personal {
     }
 }
 
-/// The live token with this text, from memory or, on a miss, from the database.
+/// The live token with this text, from memory or, on a miss, from the database. Looking it up is a use of it.
+pub async fn use_of(cx: &Cx, token: &str) -> Result<Option<Arc<PersonalToken>>, Error> {
+    let found = look_up(cx, token).await?;
+    if let Some(token) = &found {
+        cx.app.personal.uses.lock().unwrap_or_else(PoisonError::into_inner).insert(token.id, cx.now);
+    }
+    Ok(found)
+}
+
+/// As [`use_of`], for somebody who only asks about it.
 pub async fn look_up(cx: &Cx, token: &str) -> Result<Option<Arc<PersonalToken>>, Error> {
     let Ok(secret) = Plain::parse(Kind::Personal, token) else { return Ok(None) };
     let digest = secret.digest();
     let personal = &cx.app.personal;
     let epoch = personal.epoch.load(Ordering::Acquire);
     let known = personal.known.read().unwrap_or_else(PoisonError::into_inner).by_digest.get(&digest).cloned();
-    let found = match known {
-        Some(token) => Some(token),
-        None => match store::find_personal(&cx.app.db, &digest).await? {
-            Some(token) => personal.remember(Some(digest), token, epoch),
-            None => None,
-        },
-    };
-    if let Some(token) = &found {
-        personal.uses.lock().unwrap_or_else(PoisonError::into_inner).insert(token.id, cx.now);
+    match known {
+        Some(token) => Ok(Some(token)),
+        None => {
+            let found = store::find_personal(&cx.app.db, &digest).await?;
+            Ok(found.and_then(|token| personal.remember(Some(digest), token, epoch)))
+        }
     }
-    Ok(found)
 }
 
 /// The live token whose media grant this is.

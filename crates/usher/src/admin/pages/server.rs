@@ -57,7 +57,7 @@ fn apps(cx: &Cx) -> Vec<AppLine> {
     let line = |app: &crate::config::App| AppLine {
         name: app.name.clone(),
         origins: app.origins.iter().map(ToString::to_string).collect(),
-        audience: app.audience.clone().unwrap_or_else(|| app.name.clone()),
+        audience: app.audience().to_owned(),
     };
     cx.app.config.apps.iter().map(line).collect()
 }

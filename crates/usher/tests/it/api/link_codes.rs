@@ -450,6 +450,8 @@ async fn the_metadata_lists_what_works_and_nothing_else() {
         "token_endpoint",
         "token_endpoint_auth_methods_supported",
         "device_authorization_endpoint",
+        "introspection_endpoint",
+        "introspection_endpoint_auth_methods_supported",
         "grant_types_supported",
         "response_types_supported",
     ];

@@ -10,6 +10,7 @@ mod every_way;
 mod factors;
 mod groups;
 mod guessing;
+mod introspection;
 mod invites;
 mod keys;
 mod known_devices;

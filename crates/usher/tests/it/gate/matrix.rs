@@ -13,7 +13,7 @@ use usher::accounts::{self, Buckets, Role};
 use usher::gate::{self, Door, Refusal, Shown};
 use usher::tokens::personal::Scope;
 
-const DOORS: [Door; 13] = [
+const DOORS: [Door; 14] = [
     Door::Page,
     Door::AdminPage,
     Door::PasswordPage,
@@ -27,6 +27,7 @@ const DOORS: [Door; 13] = [
     Door::Admin,
     Door::Location,
     Door::AppToken,
+    Door::Introspect,
 ];
 
 /// What opens a door. The cookie counts as a cookie only, everything else as a bearer token only.
@@ -38,6 +39,7 @@ fn opens(door: Door) -> &'static [What] {
         Door::Leave => &[What::Cookie, What::Access, What::OutdatedAccess],
         Door::Profile | Door::Library | Door::Admin => &[What::Cookie, What::Access, What::Personal],
         Door::Location => &[What::Cookie, What::Access, What::Media],
+        Door::Introspect => &[What::Access, What::Personal],
     }
 }
 
@@ -86,7 +88,12 @@ async fn each_dead_credential_is_refused_for_its_own_reason() {
 #[tokio::test]
 async fn a_personal_token_opens_the_door_of_its_scope_only() {
     let kit = Kit::new().await;
-    for (scope, own) in [(Scope::Profile, Door::Profile), (Scope::Media, Door::Library), (Scope::Admin, Door::Admin)] {
+    for (scope, own) in [
+        (Scope::Profile, Door::Profile),
+        (Scope::Media, Door::Library),
+        (Scope::Admin, Door::Admin),
+        (Scope::Introspect, Door::Introspect),
+    ] {
         let (token, _) = kit.personal(vec![scope], None).await;
         for door in DOORS {
             assert_eq!(kit.admit(Slot::Bearer, &token, door).await.is_ok(), door == own, "{scope:?} at {door:?}");
