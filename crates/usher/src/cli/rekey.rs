@@ -11,6 +11,7 @@ use crate::audit::{Entry, Event, Outcome};
 use crate::config::{Overrides, Strings};
 use crate::cx::Cx;
 use crate::datadir::KeySource;
+use crate::seal::again::Resealed;
 use crate::seal::{MasterKey, Vault};
 use crate::secret::Rng;
 use crate::time::Clock;
@@ -57,16 +58,16 @@ pub async fn run(common: &Common, env: &Strings) -> Result<(), Stop> {
     let app = App::build(place.config, Surroundings { db, vault, clock: Clock::System, rng }).await?;
     let cx = Cx::internal(&app, "command-line");
     let resealed = tokens::live::reseal(&cx).await.map_err(Stop::data)?;
-    let headers = login::signed::reseal(&cx).await.map_err(Stop::data)?;
-    let secrets = login::factors::reseal(&cx).await.map_err(Stop::data)?;
-    let letters = mail::reseal(&cx).await.map_err(Stop::data)?;
-    let (name, count) = (app.vault.check_value(), resealed.count() + headers.count() + secrets.count());
+    let others = [login::signed::reseal(&cx).await, login::factors::reseal(&cx).await, mail::reseal(&cx).await];
+    let others = others.into_iter().collect::<Result<Vec<_>, _>>().map_err(Stop::data)?;
+    let name = app.vault.check_value();
+    let count = resealed.count() + others.iter().map(Resealed::count).sum::<usize>();
     let entry = Entry::new(&cx, Event::KeyRotated, Outcome::Done).target("master key");
     cx.write("rekey", async move |tx| {
         resealed.put(tx).await?;
-        headers.put(tx).await?;
-        secrets.put(tx).await?;
-        letters.put(tx).await?;
+        for secrets in &others {
+            secrets.put(tx).await?;
+        }
         installation::rename_master_key(tx, &name).await?;
         entry.record(tx).await
     })
@@ -74,7 +75,7 @@ pub async fn run(common: &Common, env: &Strings) -> Result<(), Stop> {
     app.db.clone().close().await;
     let kept = files.promote_next_key()?;
     let text = format!(
-        "the master key was replaced and {count} keys were resealed under it.\nThe old one is kept as {}: put it away with \
+        "the master key was replaced and {count} secrets were sealed again under it.\nThe old one is kept as {}: put it away with \
          the copies of the database that were made with it",
         kept.display()
     );

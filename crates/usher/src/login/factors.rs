@@ -17,7 +17,7 @@ pub use removal::{remove_all, remove_totp};
 pub(super) use setup::added;
 pub use setup::{Adopted, Confirmed, Waiting, begin_totp, confirm_totp, renew_codes, waits};
 pub(super) use upkeep::begin_anew;
-pub use upkeep::{ResealError, Resealed, reseal, sweep};
+pub use upkeep::{reseal, sweep};
 
 use super::again::AgainError;
 use super::notices::{Change, What};

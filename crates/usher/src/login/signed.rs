@@ -17,6 +17,7 @@ use crate::cx::Cx;
 use crate::gate::Caller;
 use crate::id::AccountId;
 use crate::ops;
+use crate::seal::again::{Held, ResealError, Resealed};
 use crate::secret::Digest;
 use crate::sessions::{self, Kind, NewSession, Proof};
 use crate::time::Time;
@@ -251,41 +252,13 @@ pub async fn sweep(cx: &Cx, limit: u32) -> Result<u64, Error> {
     cx.write("login.sweep_signatures", async move |tx| store::signed::sweep(tx, before, limit).await).await
 }
 
-/// The secrets under the vault's current key, for the rotation of the master key.
-pub struct Resealed(Vec<(AccountId, String)>);
-
-impl Resealed {
-    /// How many.
-    pub fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Writes them in the rotation's own transaction.
-    pub async fn put(&self, tx: &mut Tx) -> Result<(), Error> {
-        for (account, sealed) in &self.0 {
-            store::signed::reseal(tx, *account, sealed).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Why the secrets cannot be sealed again.
-#[derive(Debug, thiserror::Error)]
-pub enum ResealError {
-    /// One does not open.
-    #[error("the signed-header secret of account {0} cannot be opened: {1}")]
-    Broken(AccountId, crate::seal::OpenError),
-    /// The database did not answer.
-    #[error(transparent)]
-    Storage(#[from] Error),
-}
-
-/// Seals every secret under the vault's current key.
+/// Seals every secret under the vault's current master key.
 pub async fn reseal(cx: &Cx) -> Result<Resealed, ResealError> {
-    let mut done = Vec::new();
-    for (account, sealed) in store::signed::all(&cx.app.db).await? {
-        let again = cx.app.vault.reseal(PURPOSE, &place(account), &sealed, &cx.app.rng);
-        done.push((account, again.map_err(|error| ResealError::Broken(account, error))?));
-    }
-    Ok(Resealed(done))
+    let held = store::signed::all(&cx.app.db).await?.into_iter().map(|(account, sealed)| Held {
+        id: account.to_string(),
+        place: place(account),
+        sealed,
+        what: format!("the signed-header secret of account {account}"),
+    });
+    Resealed::of(&cx.app.vault, &cx.app.rng, PURPOSE, held.collect(), &store::signed::RESEAL)
 }

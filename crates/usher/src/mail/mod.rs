@@ -18,7 +18,7 @@ pub use store::STATEMENTS;
 
 use crate::cx::Cx;
 use crate::id::{AccountId, LetterId};
-use crate::seal::OpenError;
+use crate::seal::again::{Held, ResealError, Resealed};
 use crate::time::Time;
 use letter::Letter;
 use smtp::NotTaken;
@@ -150,37 +150,15 @@ pub async fn begin_anew(cx: &Cx) -> Result<(), Error> {
     cx.write("mail.begin_anew", async move |tx| store::forget(tx).await).await
 }
 
-/// Waiting letters, sealed anew under the vault's current master key.
-pub struct Resealed(Vec<(LetterId, String)>);
-
-impl Resealed {
-    /// Writes them.
-    pub async fn put(&self, tx: &mut Tx) -> Result<(), Error> {
-        for (id, sealed) in &self.0 {
-            store::reseal(tx, *id, sealed).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Why letters cannot be sealed anew.
-#[derive(Debug, thiserror::Error)]
-pub enum ResealError {
-    /// The database did not answer.
-    #[error(transparent)]
-    Storage(#[from] Error),
-    /// A letter does not open.
-    #[error("a waiting letter does not open: {0}")]
-    Sealed(#[from] OpenError),
-}
-
-/// Seals every waiting letter under the vault's current master key; the vault holds the one before as well.
+/// Seals every waiting letter under the vault's current master key.
 pub async fn reseal(cx: &Cx) -> Result<Resealed, ResealError> {
-    let mut resealed = Vec::new();
-    for (id, sealed) in store::all(&cx.app.db).await? {
-        resealed.push((id, cx.app.vault.reseal(PURPOSE, &place(id), &sealed, &cx.app.rng)?));
-    }
-    Ok(Resealed(resealed))
+    let held = store::all(&cx.app.db).await?.into_iter().map(|(id, sealed)| Held {
+        id: id.to_string(),
+        place: place(id),
+        sealed,
+        what: format!("the waiting letter {id}"),
+    });
+    Resealed::of(&cx.app.vault, &cx.app.rng, PURPOSE, held.collect(), &store::RESEAL)
 }
 
 #[cfg(test)]

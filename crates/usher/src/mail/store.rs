@@ -60,7 +60,3 @@ pub(super) async fn forget(tx: &mut Tx) -> Result<(), Error> {
 pub(super) async fn all(db: &Db) -> Result<Vec<(LetterId, String)>, Error> {
     db.all(&ALL, args![]).await?.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
-
-pub(super) async fn reseal(tx: &mut Tx, id: LetterId, sealed: &str) -> Result<(), Error> {
-    tx.execute(&RESEAL, args![id, sealed]).await.map(|_| ())
-}

@@ -2,10 +2,10 @@
 
 use super::{SEAL, WAITING_KEPT, place};
 use crate::cx::Cx;
-use crate::id::{AccountId, TotpId};
 use crate::login::notices;
 use crate::login::store::factors as store;
 use crate::login::totp;
+use crate::seal::again::{Held, ResealError, Resealed};
 use crate::time::Time;
 use usher_db::{Error, Tx};
 
@@ -14,43 +14,15 @@ pub(in crate::login) async fn begin_anew(tx: &mut Tx, now: Time) -> Result<(), E
     store::close_steps(tx, totp::step_at(now)).await
 }
 
-/// Secrets sealed under another master key and not yet written.
-pub struct Resealed(Vec<(TotpId, String)>);
-
-impl Resealed {
-    /// How many.
-    pub fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Writes them, in the transaction that names the new master key.
-    pub async fn put(&self, tx: &mut Tx) -> Result<(), Error> {
-        for (id, sealed) in &self.0 {
-            store::reseal(tx, *id, sealed).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Why the secrets cannot be sealed under another master key.
-#[derive(Debug, thiserror::Error)]
-pub enum ResealError {
-    /// The database did not answer.
-    #[error(transparent)]
-    Storage(#[from] Error),
-    /// One does not open.
-    #[error("the authenticator app of account {0} does not open: {1}")]
-    Sealed(AccountId, crate::seal::OpenError),
-}
-
-/// Seals every secret under the vault's current master key; the vault holds the one before as well.
+/// Seals every secret under the vault's current master key.
 pub async fn reseal(cx: &Cx) -> Result<Resealed, ResealError> {
-    let mut done = Vec::new();
-    for (id, account, sealed) in store::sealed(&cx.app.db).await? {
-        let sealed = cx.app.vault.reseal(SEAL, &place(id, account), &sealed, &cx.app.rng);
-        done.push((id, sealed.map_err(|error| ResealError::Sealed(account, error))?));
-    }
-    Ok(Resealed(done))
+    let held = store::sealed(&cx.app.db).await?.into_iter().map(|(id, account, sealed)| Held {
+        id: id.to_string(),
+        place: place(id, account),
+        sealed,
+        what: format!("the authenticator app of account {account}"),
+    });
+    Resealed::of(&cx.app.vault, &cx.app.rng, SEAL, held.collect(), &store::RESEAL)
 }
 
 /// Removes what nobody needs any more.

@@ -145,10 +145,6 @@ pub(in crate::login) async fn sealed(db: &Db) -> Result<Vec<(TotpId, AccountId, 
     db.all(&SEALED, args![]).await?.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
 }
 
-pub(in crate::login) async fn reseal(tx: &mut Tx, id: TotpId, sealed: &str) -> Result<(), Error> {
-    tx.execute(&RESEAL, args![id, sealed]).await.map(|_| ())
-}
-
 /// Replaces the account's recovery codes.
 pub(in crate::login) async fn put_codes(
     tx: &mut Tx,

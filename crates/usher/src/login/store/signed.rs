@@ -67,8 +67,3 @@ pub async fn sweep(tx: &mut Tx, before: Time, limit: u32) -> Result<u64, Error> 
 pub async fn all(db: &Db) -> Result<Vec<(AccountId, String)>, Error> {
     db.all(&ALL, args![]).await?.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
-
-/// Puts the same secret under another seal.
-pub async fn reseal(tx: &mut Tx, account: AccountId, sealed: &str) -> Result<(), Error> {
-    tx.execute(&RESEAL, args![account, sealed]).await.map(|_| ())
-}

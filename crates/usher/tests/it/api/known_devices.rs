@@ -165,7 +165,7 @@ async fn guesses_at_a_known_device_are_forgotten_by_its_own_success() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn guesses_that_come_to_a_known_device_together_are_no_more_than_its_free_ones() {
-    let app = TestApp::with(|config| config.accounts.hash.queue = 1_000).await;
+    let app = TestApp::with(|config| config.accounts.hash.queue = 1_000).await.twin().await;
     let owner = app.member("alice").await;
     let thief = only_known(&app, &owner);
     let before = app.app.hasher.stats().done;

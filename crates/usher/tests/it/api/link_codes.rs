@@ -299,7 +299,7 @@ async fn right_codes_are_no_guesses() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_fifty_guesses_at_once_five_are_looked_at() {
-    let app = TestApp::new().await;
+    let app = TestApp::new().await.twin().await;
     let alice = app.member("alice").await;
     let statuses = at_once(50, |_| {
         let alice = alice.clone();

@@ -382,7 +382,7 @@ async fn everything_works_without_mail_and_says_so() {
 #[tokio::test]
 async fn of_fifty_who_confirm_one_link_at_once_one_does() {
     let office = PostOffice::open();
-    let app = with_mail(&office).await;
+    let app = with_mail(&office).await.twin().await;
     let alice = app.member("alice").await;
     set_address(&alice, ADDRESS).await;
     jobs::once(&app.app).await;
@@ -405,12 +405,11 @@ async fn of_fifty_who_confirm_one_link_at_once_one_does() {
 #[tokio::test]
 async fn a_letter_is_sent_once_however_many_look_into_the_outbox() {
     let office = PostOffice::open();
-    let app = with_mail(&office).await;
+    let app = with_mail(&office).await.twin().await;
     let alice = app.member("alice").await;
     set_address(&alice, ADDRESS).await;
-    let cx = app.cx();
     at_once(32, |_| {
-        let cx = cx.clone();
+        let cx = app.cx();
         async move { usher::mail::send_due(&cx, 10).await.unwrap() }
     })
     .await;

@@ -168,7 +168,7 @@ async fn a_wrong_password_makes_no_token_even_when_the_proof_is_recent() {
 
 #[tokio::test]
 async fn an_account_has_a_hundred_live_tokens_at_most_also_when_32_are_made_at_once() {
-    let app = TestApp::new().await;
+    let app = TestApp::new().await.twin().await;
     let alice = app.member("alice").await;
     for _ in 0..90 {
         assert_eq!(make(&alice, &["media"]).await.status, StatusCode::CREATED);
