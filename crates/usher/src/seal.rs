@@ -9,7 +9,11 @@
 //! sealing is AES-256-GCM-SIV (RFC 8452), which survives even a repeated nonce. Each sealed text names
 //! its master key, so that a vault may hold an old one beside the new while everything is resealed.
 
-pub mod again;
+mod again;
+mod store;
+
+pub use again::{Held, ResealError, seal_again};
+pub use store::Resealed;
 
 use crate::secret::{Rng, armor, unarmor, unhex};
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};

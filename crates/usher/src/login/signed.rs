@@ -17,7 +17,7 @@ use crate::cx::Cx;
 use crate::gate::Caller;
 use crate::id::AccountId;
 use crate::ops;
-use crate::seal::again::{Held, ResealError, Resealed};
+use crate::seal::{Held, ResealError, Resealed, seal_again};
 use crate::secret::Digest;
 use crate::sessions::{self, Kind, NewSession, Proof};
 use crate::time::Time;
@@ -260,5 +260,5 @@ pub async fn reseal(cx: &Cx) -> Result<Resealed, ResealError> {
         sealed,
         what: format!("the signed-header secret of account {account}"),
     });
-    Resealed::of(&cx.app.vault, &cx.app.rng, PURPOSE, held.collect(), &store::signed::RESEAL)
+    Ok(store::signed::resealed(seal_again(&cx.app.vault, &cx.app.rng, PURPOSE, held)?))
 }

@@ -18,7 +18,7 @@ pub use store::STATEMENTS;
 
 use crate::cx::Cx;
 use crate::id::{AccountId, LetterId};
-use crate::seal::again::{Held, ResealError, Resealed};
+use crate::seal::{Held, ResealError, Resealed, seal_again};
 use crate::time::Time;
 use letter::Letter;
 use smtp::NotTaken;
@@ -158,7 +158,7 @@ pub async fn reseal(cx: &Cx) -> Result<Resealed, ResealError> {
         sealed,
         what: format!("the waiting letter {id}"),
     });
-    Resealed::of(&cx.app.vault, &cx.app.rng, PURPOSE, held.collect(), &store::RESEAL)
+    Ok(store::resealed(seal_again(&cx.app.vault, &cx.app.rng, PURPOSE, held)?))
 }
 
 #[cfg(test)]

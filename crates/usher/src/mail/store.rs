@@ -2,6 +2,7 @@
 
 use super::{Due, MOST_IN_ALL, MOST_WAITING, Outgoing};
 use crate::id::{AccountId, LetterId};
+use crate::seal::Resealed;
 use crate::time::Time;
 use usher_db::{Db, Error, Tx, args, statements};
 
@@ -59,4 +60,9 @@ pub(super) async fn forget(tx: &mut Tx) -> Result<(), Error> {
 
 pub(super) async fn all(db: &Db) -> Result<Vec<(LetterId, String)>, Error> {
     db.all(&ALL, args![]).await?.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
+/// The texts that are written to their rows.
+pub(super) fn resealed(rows: Vec<(String, String)>) -> Resealed {
+    Resealed::new(&RESEAL, rows)
 }

@@ -5,7 +5,7 @@ use crate::cx::Cx;
 use crate::login::notices;
 use crate::login::store::factors as store;
 use crate::login::totp;
-use crate::seal::again::{Held, ResealError, Resealed};
+use crate::seal::{Held, ResealError, Resealed, seal_again};
 use crate::time::Time;
 use usher_db::{Error, Tx};
 
@@ -22,7 +22,7 @@ pub async fn reseal(cx: &Cx) -> Result<Resealed, ResealError> {
         sealed,
         what: format!("the authenticator app of account {account}"),
     });
-    Resealed::of(&cx.app.vault, &cx.app.rng, SEAL, held.collect(), &store::RESEAL)
+    Ok(store::resealed(seal_again(&cx.app.vault, &cx.app.rng, SEAL, held)?))
 }
 
 /// Removes what nobody needs any more.

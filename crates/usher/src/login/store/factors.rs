@@ -4,6 +4,7 @@ use crate::id::{AccountId, NoticeId, TotpId};
 use crate::login::factors::{Recovery, Secret, State};
 use crate::login::notices::{News, What};
 use crate::login::totp::Shape;
+use crate::seal::Resealed;
 use crate::secret::Digest;
 use crate::time::Time;
 use usher_db::{Db, Error, Row, Tx, args, statements};
@@ -143,6 +144,11 @@ pub(in crate::login) async fn forget_totp(tx: &mut Tx, account: AccountId) -> Re
 /// Every sealed secret: its id, its account, the sealed text.
 pub(in crate::login) async fn sealed(db: &Db) -> Result<Vec<(TotpId, AccountId, String)>, Error> {
     db.all(&SEALED, args![]).await?.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
+}
+
+/// The texts that are written to their rows.
+pub(in crate::login) fn resealed(rows: Vec<(String, String)>) -> Resealed {
+    Resealed::new(&RESEAL, rows)
 }
 
 /// Replaces the account's recovery codes.

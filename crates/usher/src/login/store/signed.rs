@@ -1,6 +1,7 @@
 //! The statements of signed-header login.
 
 use crate::id::AccountId;
+use crate::seal::Resealed;
 use crate::secret::Digest;
 use crate::time::Time;
 use usher_db::{Db, Error, Tx, args, statements};
@@ -66,4 +67,9 @@ pub async fn sweep(tx: &mut Tx, before: Time, limit: u32) -> Result<u64, Error> 
 /// Every sealed secret, to be sealed again.
 pub async fn all(db: &Db) -> Result<Vec<(AccountId, String)>, Error> {
     db.all(&ALL, args![]).await?.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
+/// The texts that are written to their rows.
+pub fn resealed(rows: Vec<(String, String)>) -> Resealed {
+    Resealed::new(&RESEAL, rows)
 }
