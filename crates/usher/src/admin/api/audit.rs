@@ -80,7 +80,7 @@ pub enum Form {
 #[into_params(parameter_in = Query)]
 pub struct ExportQuery {
     /// `csv` or `jsonl`.
-    #[param(value_type = String)]
+    #[param(inline)]
     pub format: Form,
     /// A kind of event, such as `login`.
     #[serde(default)]
