@@ -1,10 +1,12 @@
-//! What is shipped beside the program: the Caddyfile with a real Caddy, and the question that a container asks.
+//! What is shipped beside the program: the Caddyfile with a real Caddy, the unit as systemd reads it, and the question
+//! that a container asks.
 
 use crate::support::program::{Home, PASSWORD, Server, ask};
 use crate::support::proxy::Proxy;
 use serde_json::json;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::process::Command;
 
 fn packaging(name: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
@@ -61,4 +63,27 @@ fn a_container_can_ask_whether_its_server_is_ready() {
     server.stop();
     assert_eq!(health().0, Some(5));
     assert!(packaging("Containerfile").contains("CMD [\"/usher\", \"health\"]"));
+}
+
+/// How exposed a service may be by `systemd-analyze security`, in tenths: 0 is shut in altogether, 100 not at all.
+const EXPOSED_AT_MOST: &str = "15";
+
+#[test]
+fn systemd_has_nothing_to_say_against_the_shipped_unit() {
+    let folder = tempfile::tempdir().unwrap();
+    let unit = folder.path().join("usher.service");
+    // A program that is not there would be remarked upon.
+    let text = packaging("usher.service").replace("/usr/local/bin/usher", env!("CARGO_BIN_EXE_usher"));
+    assert!(text.contains(&format!("ExecStart={} serve", env!("CARGO_BIN_EXE_usher"))));
+    std::fs::write(&unit, text).unwrap();
+    let asked = |arguments: &[&str]| {
+        let ran = Command::new("systemd-analyze").args(arguments).arg(&unit).output();
+        let ran = ran.expect("systemd-analyze is missing: scripts/test --install-only");
+        (ran.status.success(), String::from_utf8(ran.stderr).unwrap(), String::from_utf8(ran.stdout).unwrap())
+    };
+    // A setting that systemd does not know is a word on its standard error, and no failure.
+    let (good, said, _) = asked(&["verify", "--man=no"]);
+    assert!(good && said.is_empty(), "{said}");
+    let (good, said, shown) = asked(&["security", "--offline=yes", "--threshold", EXPOSED_AT_MOST]);
+    assert!(good, "{said}{shown}");
 }
