@@ -63,6 +63,7 @@ fn a_container_can_ask_whether_its_server_is_ready() {
     server.stop();
     assert_eq!(health().0, Some(5));
     assert!(packaging("Containerfile").contains("CMD [\"/usher\", \"health\"]"));
+    assert!(packaging("compose.yml").contains("test: [\"CMD\", \"/usher\", \"health\"]"), "an OCI image holds none");
 }
 
 /// How exposed a service may be by `systemd-analyze security`, in tenths: 0 is shut in altogether, 100 not at all.
