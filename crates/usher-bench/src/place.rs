@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use usher::config::{Config, Overrides, Strings};
 use usher::datadir::{DataDir, KeySource, Modes};
+use usher::media::buckets::Folders;
 use usher::seal::Vault;
 use usher::secret::Rng;
 use usher::time::Clock;
@@ -49,7 +50,8 @@ pub async fn open_at(data: &Path, config: Config, clock: Clock) -> Told<Arc<App>
     let new = std::fs::metadata(data.database()).map_or(true, |found| found.len() == 0);
     let key = data.master_key(&KeySource::DataDirectory, new, &rng)?;
     let db = Db::open(&DatabaseUrl::Sqlite(data.database()), schema::MIGRATIONS).await?;
-    let around = Surroundings { db, vault: Vault::new(&key), clock, rng };
+    let folders = Folders { open: true, private: vec![data.path().to_owned()] };
+    let around = Surroundings { db, vault: Vault::new(&key), clock, rng, folders };
     let app = App::build(config, around).await?;
     installation::keep_master_key_name(&app.db, &app.vault).await?;
     Ok(app)

@@ -5,7 +5,7 @@
 //! function, one commit, one event). Around them: `accounts/` (who exists and what they may do),
 //! `devices/` (link codes), `oauth/` (its endpoints), `mail/` (letters),
 //! `tokens/` (what is derived from a session), `media/` (folders, media URLs, bytes), `audit/` (what
-//! happened), `admin/` (acts over all of them). `http/` is the edge and holds the route table, `pages/`
+//! happened), `declared/` (what a file declares), `admin/` (acts over all of them). `http/` is the edge and holds the route table, `pages/`
 //! the face, `cli/` the same acts from a terminal, `jobs/` what happens by itself, `config/` what the
 //! owner decides. `id`, `secret`, `time` and `cx` are leaves that all of them stand on.
 //!
@@ -18,6 +18,7 @@ pub mod cli;
 pub mod config;
 pub mod cx;
 pub mod datadir;
+pub mod declared;
 pub mod devices;
 pub mod gate;
 pub mod http;
@@ -90,6 +91,8 @@ pub struct App {
     pub hosts: http::context::Hosts,
     /// Names for requests.
     pub request_names: http::context::RequestNames,
+    /// First-party apps, configured and declared.
+    pub apps: declared::live::Apps,
     /// Buckets, media URLs and transfers.
     pub media: media::live::Media,
     /// Who asks browsers for passkeys; none where browsers know none.
@@ -114,6 +117,8 @@ pub struct Surroundings {
     pub clock: Clock,
     /// Where randomness comes from.
     pub rng: Arc<Rng>,
+    /// What becomes of the folders of buckets.
+    pub folders: media::buckets::Folders,
 }
 
 /// Why the application cannot be built.
@@ -139,7 +144,7 @@ pub enum BuildError {
 impl App {
     /// Builds the application and lets memory follow the database's commits from here on.
     pub async fn build(config: Config, around: Surroundings) -> Result<Arc<App>, BuildError> {
-        let Surroundings { db, vault, clock, rng } = around;
+        let Surroundings { db, vault, clock, rng, folders } = around;
         let clock = clock.with(&db);
         let now = clock.now();
         let identity = identity(&config);
@@ -156,7 +161,8 @@ impl App {
             resets_asked: Default::default(),
             hosts: http::context::Hosts::of(&config),
             request_names: http::context::RequestNames::new(&rng),
-            media: media::live::Media::open(&db, &config, media_keys).await?,
+            apps: declared::live::Apps::of(&config),
+            media: media::live::Media::open(&db, &config, media_keys, folders).await?,
             courier: mail::Courier::of(&config)?,
             refusals: Default::default(),
             metrics: ops::Metrics::default(),
@@ -189,6 +195,8 @@ impl App {
                 changes.iter().for_each(|change| app.apply(change, &runtime));
             }
         });
+        // Once changes are heard of: none can fall between this reading and the first of them.
+        declared::live::follow(&app).await?;
         Ok(app)
     }
 
@@ -200,6 +208,7 @@ impl App {
                 self.accounts.forget_all();
                 self.personal.forget_all();
                 self.read_keys_again(runtime);
+                self.read_declared_again(runtime);
                 // Whose grants were ended is not known any more; who may still send asks again.
                 self.media.transfers.stop_all();
             }
@@ -243,6 +252,23 @@ impl App {
         });
     }
 
+    /// Takes the declared apps and buckets from their rows, in the background.
+    fn read_declared_again(self: &Arc<App>, runtime: &Handle) {
+        let app = Arc::downgrade(self);
+        runtime.spawn(async move {
+            while let Some(app) = app.upgrade() {
+                match declared::live::follow(&app).await {
+                    Ok(()) => return,
+                    Err(error) => {
+                        tracing::warn!(target: "usher", %error, "what is declared could not be read; tried again");
+                    }
+                }
+                drop(app);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+    }
+
     /// Takes a committed change into memory, before anybody hears that it was committed.
     fn apply(self: &Arc<App>, change: &Change, runtime: &Handle) {
         let over = match change.topic.as_str() {
@@ -259,6 +285,10 @@ impl App {
             // Where it was done here, whoever did it has the new keys in hand.
             tokens::live::ROTATED if self.db.is_shared() => {
                 self.read_keys_again(runtime);
+                None
+            }
+            declared::live::TOPIC if self.db.is_shared() => {
+                self.read_declared_again(runtime);
                 None
             }
             _ => None,

@@ -28,6 +28,7 @@ pub static MIGRATIONS: &[Migration] = &[
         name: "audit_by_request",
         sql: include_str!("../../../migrations/0016_audit_by_request.sql"),
     },
+    Migration { number: 17, name: "declared", sql: include_str!("../../../migrations/0017_declared.sql") },
 ];
 
 /// Every statement of the house.
@@ -36,6 +37,7 @@ pub fn statements() -> Vec<&'static Statement> {
         crate::accounts::STATEMENTS,
         crate::accounts::GROUP_STATEMENTS,
         crate::audit::STATEMENTS,
+        crate::declared::STATEMENTS,
         crate::devices::STATEMENTS,
         crate::installation::STATEMENTS,
         crate::login::STATEMENTS,

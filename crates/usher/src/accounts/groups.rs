@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use unicode_normalization::UnicodeNormalization;
 use usher_db::{Db, Error, Tx};
 
-pub use store::groups::{find, list, members};
+pub use store::groups::{find, is_member, list, members};
 
 /// The longest name, in characters.
 const LONGEST: usize = 64;
@@ -58,6 +58,11 @@ impl GroupName {
         }
         let key = username::lookup_key(&display).ok_or(GroupNameError::TooLong)?;
         Ok(GroupName { display, key })
+    }
+
+    /// The form in which names are compared: two groups never have the same.
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
     /// The name as its maker wrote it.
@@ -219,6 +224,40 @@ pub async fn set_groups(
         }
     }
     Ok(Ok(had != *wanted))
+}
+
+/// A group with what it gives and demands, as one transaction sees it.
+pub struct State {
+    /// The group.
+    pub group: Group,
+    /// The buckets that it opens.
+    pub buckets: Buckets,
+    /// Whether its members must have a second factor.
+    pub factor_demanded: bool,
+}
+
+/// How the group with this id stands. `None` when there is none.
+pub async fn state(tx: &mut Tx, id: GroupId) -> Result<Option<State>, Error> {
+    match store::groups::find_in(tx, id).await? {
+        Some(group) => state_of(tx, group).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// How the group of this name stands. `None` when there is none.
+pub async fn state_by_name(tx: &mut Tx, name: &GroupName) -> Result<Option<State>, Error> {
+    match store::groups::find_by_key_in(tx, &name.key).await? {
+        Some(group) => state_of(tx, group).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn state_of(tx: &mut Tx, group: Group) -> Result<State, Error> {
+    let holder = group.id.to_string();
+    let buckets =
+        if group.every_bucket { Buckets::Every } else { Buckets::from_names(store::buckets_held(tx, &holder).await?) };
+    let factor_demanded = store::factor_demanded_in(tx, &holder).await?.is_some();
+    Ok(State { group, buckets, factor_demanded })
 }
 
 /// The group with this name, in any spelling.

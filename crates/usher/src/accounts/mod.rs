@@ -22,7 +22,8 @@ pub mod username;
 pub use store::groups::STATEMENTS as GROUP_STATEMENTS;
 pub use store::{
     Credential, STATEMENTS, buckets_of, demand_factor, entered, factor_demanded, find, find_by_email, find_by_key,
-    find_credential, find_credential_of, groups_of, key_of, linked, list, logged_in, rehash, set_display_name,
+    find_by_key_in, find_credential, find_credential_of, find_in, groups_of, key_of, linked, list, logged_in, rehash,
+    set_display_name,
 };
 
 use crate::id::{AccountId, GroupId};

@@ -198,6 +198,21 @@ pub async fn find_by_key(db: &Db, key: &str) -> Result<Option<Account>, Error> {
     db.one(&FIND_BY_KEY, args![key]).await?.as_ref().map(account).transpose()
 }
 
+/// The account with this name, as this transaction sees it.
+pub async fn find_by_key_in(tx: &mut Tx, key: &str) -> Result<Option<Account>, Error> {
+    tx.one(&FIND_BY_KEY, args![key]).await?.as_ref().map(account).transpose()
+}
+
+/// The account, as this transaction sees it.
+pub async fn find_in(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Error> {
+    tx.one(&FIND, args![id]).await?.as_ref().map(account).transpose()
+}
+
+/// Since when a second factor is demanded of this holder, as this transaction sees it.
+pub(super) async fn factor_demanded_in(tx: &mut Tx, holder: &str) -> Result<Option<Time>, Error> {
+    tx.one(&FACTOR_DEMANDED, args![holder]).await?.map(|row| row.get(0)).transpose()
+}
+
 /// The account with this address, in the form of `profile::Email::key`; proven or not.
 pub async fn find_by_email(db: &Db, key: &str) -> Result<Option<Account>, Error> {
     db.one(&FIND_BY_EMAIL, args![key]).await?.as_ref().map(account).transpose()

@@ -507,6 +507,6 @@ pub async fn list(db: &Db, part: &str, after: Option<AccountId>, limit: u32) -> 
 /// bucket comes back; a name that was never right is a slip.
 pub fn unknown_bucket(cx: &Cx, wanted: &Buckets, held: &Buckets) -> Option<String> {
     let Buckets::Named(names) = wanted else { return None };
-    let known = |name: &str| cx.app.media.buckets.names().any(|known| known == name) || held.contains(name);
-    names.iter().find(|name| !known(name)).cloned()
+    let there = cx.app.media.buckets.names();
+    names.iter().find(|name| !there.contains(*name) && !held.contains(name)).cloned()
 }

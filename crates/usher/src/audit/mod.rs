@@ -62,6 +62,8 @@ events! {
     LinkCreated = "link_created",
     /// A single-use link was used.
     LinkUsed = "link_used",
+    /// What an invitation gives was changed.
+    LinkChanged = "link_changed",
     /// A single-use link was withdrawn.
     LinkRevoked = "link_revoked",
     /// A device was let in, or a code was not one.
@@ -92,6 +94,10 @@ events! {
     GroupChanged = "group_changed",
     /// A group was removed.
     GroupDeleted = "group_deleted",
+    /// A first-party app was declared, changed or taken away.
+    AppChanged = "app_changed",
+    /// A bucket was declared, changed or taken away.
+    BucketChanged = "bucket_changed",
     /// A personal token was made.
     PersonalTokenCreated = "personal_token_created",
     /// A personal token was withdrawn.
@@ -137,6 +143,7 @@ impl Event {
             | Event::AccountDeleted
             | Event::LinkCreated
             | Event::LinkUsed
+            | Event::LinkChanged
             | Event::LinkRevoked
             | Event::DeviceApproved
             | Event::DeviceRefused
@@ -144,6 +151,8 @@ impl Event {
             | Event::GroupCreated
             | Event::GroupChanged
             | Event::GroupDeleted
+            | Event::AppChanged
+            | Event::BucketChanged
             | Event::PersonalTokenRevoked
             | Event::KeyRotated
             | Event::BackupMade
@@ -300,12 +309,15 @@ pub struct Filter {
 
 /// Removes events whose retention is over.
 pub async fn forget(cx: &Cx, limit: u32) -> Result<u64, Error> {
-    let before = (cx.now - cx.app.config.audit.retain).0.max(0).cast_unsigned();
-    // The smallest id of that instant (RFC 9562 section 5.7): 48 bits of milliseconds, then nothing.
-    let mut smallest = [0; 16];
-    smallest[..6].copy_from_slice(&before.to_be_bytes()[2..]);
-    let before = EventId::from_bytes(smallest);
+    let before = smallest_at(cx.now - cx.app.config.audit.retain);
     cx.write("audit.forget", async move |tx| store::forget(tx, before, limit).await).await
+}
+
+/// The smallest id of an instant (RFC 9562 section 5.7): 48 bits of milliseconds, then nothing.
+fn smallest_at(instant: Time) -> EventId {
+    let mut smallest = [0; 16];
+    smallest[..6].copy_from_slice(&instant.0.max(0).cast_unsigned().to_be_bytes()[2..]);
+    EventId::from_bytes(smallest)
 }
 
 #[cfg(test)]

@@ -19,11 +19,14 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::net::UnixStream;
 
+/// The longest command, in bytes: a whole declaration, each character of it escaped.
+const LONGEST: usize = 1024 * 1024;
+
 type Answer = Result<Output, CommandError>;
 
 /// What the server answers at the control socket. Apart from the public routes, so that neither can reach the other.
 pub fn router(app: &Arc<App>) -> Router {
-    Router::new().route("/control", post(take)).layer(DefaultBodyLimit::max(64 * 1024)).with_state(app.clone())
+    Router::new().route("/control", post(take)).layer(DefaultBodyLimit::max(LONGEST)).with_state(app.clone())
 }
 
 async fn take(State(app): State<Arc<App>>, local: Option<Extension<Local>>, Json(command): Json<Command>) -> Response {

@@ -3,6 +3,7 @@
 mod certificate;
 
 use super::commands::Command;
+use super::commands::table::plain;
 use super::place::{Files, Place};
 use super::stop::{Code, Stop};
 use super::{Common, control, print_line};
@@ -70,6 +71,7 @@ pub async fn run(common: &Common, env: &Strings) -> Result<(), Stop> {
     certificate(&place.config, &mut found);
     mail(&place.config, &mut found).await;
     buckets(&place.config, &mut found);
+    declared(running.as_ref(), &mut found);
     if running.is_none() {
         for (what, address) in
             [("port", Some(place.config.server.listen)), ("operations port", place.config.server.ops_listen)]
@@ -282,6 +284,28 @@ fn buckets(config: &Config, found: &mut Findings) {
                 ),
             ),
         }
+    }
+}
+
+/// What the running server cannot use of what files declared.
+fn declared(running: Option<&Value>, found: &mut Findings) {
+    let list = |name: &str| running.and_then(|status| status[name].as_array()).cloned().unwrap_or_default();
+    let word = |value: &Value, name: &str| plain(value[name].as_str().unwrap_or_default());
+    for bucket in list("missing_buckets") {
+        let (name, path, why) = (word(&bucket, "name"), word(&bucket, "path"), word(&bucket, "why"));
+        found.problem(
+            "bucket",
+            format!("{name} = {path} was declared, and {why}; mount it, or let Usher's user read it. It is tried again by itself"),
+        );
+    }
+    for thing in list("hidden") {
+        let (kind, name, owner) = (word(&thing, "kind"), word(&thing, "name"), word(&thing, "declared_by"));
+        found.problem(
+            "declared",
+            format!(
+                "the {kind} {name} of {owner} is hidden by the configuration, which names the same; keep one of them"
+            ),
+        );
     }
 }
 

@@ -5,6 +5,7 @@
 //! running server, through its control socket, and without one, on the database itself; nobody has to know which.
 //! Refuses: secrets as arguments, and a database that a server holds and does not share.
 
+mod apply;
 pub mod commands;
 pub mod control;
 mod demo;
@@ -87,6 +88,8 @@ enum Act {
     /// Take over accounts from another system
     #[command(subcommand)]
     Import(import::Act),
+    /// Make groups, apps, buckets and invitations as a file declares them
+    Apply(apply::Arguments),
     /// Signing keys
     #[command(subcommand)]
     Key(keeping::KeyAct),
@@ -141,6 +144,7 @@ async fn run(cli: Cli, env: &Strings) -> Result<(), Stop> {
         Act::User(act) => user::run(common, act, env).await,
         Act::Group(act) => perform(common, env, group::command(act), Begin::Existing).await,
         Act::Import(act) => import::run(common, act, env).await,
+        Act::Apply(arguments) => apply::run(common, arguments, env).await,
         Act::Key(keeping::KeyAct::Rotate { master: true, .. }) => rekey::run(common, env).await,
         Act::Key(act) => perform(common, env, keeping::command(&act), Begin::Existing).await,
         Act::Config(act) => settings::run(common, act, env),
@@ -188,7 +192,7 @@ enum Desk {
 impl Desk {
     /// The server first: root may ask one that runs as another user, whose files root has no business opening.
     async fn find(common: &Common, env: &Strings, begin: Begin) -> Result<Desk, Stop> {
-        let mut place = Place::find(common, Overrides::default(), env)?;
+        let place = Place::find(common, Overrides::default(), env)?;
         let socket = place.data.join("control.sock");
         if control::answers(&socket).await? {
             return Ok(Desk::Server(socket));
@@ -197,9 +201,7 @@ impl Desk {
             Begin::New => place.files()?,
             Begin::Existing => place.existing_files()?,
         };
-        // The folders are the server's business: a disk that is not mounted keeps nobody from making an account.
-        place.config.buckets.clear();
-        Ok(Desk::Here(files.app(place.config).await?))
+        Ok(Desk::Here(files.app_without_folders(place.config).await?))
     }
 
     /// Does one command.

@@ -8,6 +8,7 @@ use super::Common;
 use super::stop::{Code, Stop};
 use crate::config::{Config, File, Overrides, Strings};
 use crate::datadir::{DataDir, KeySource, Modes, Places, Refusal};
+use crate::media::buckets::{Folders, holds};
 use crate::seal::{MasterKey, Vault};
 use crate::secret::Rng;
 use crate::time::Clock;
@@ -115,22 +116,18 @@ fn is_empty(database: &Path) -> bool {
 }
 
 impl Files {
-    /// Refuses a bucket from which the data directory or the database could be fetched.
-    pub fn keep_out_of(&self, config: &Config) -> Result<(), Stop> {
+    /// The folders that nobody may fetch anything from.
+    pub fn private(&self) -> Vec<PathBuf> {
         // What is on a server of its own is in no folder of ours.
         let database = self.file().map(|file| file.parent().unwrap_or(Path::new("/")).to_owned());
+        std::iter::once(self.data.path().to_owned()).chain(database).collect()
+    }
+
+    /// Refuses a bucket from which the data directory or the database could be fetched.
+    pub fn keep_out_of(&self, config: &Config) -> Result<(), Stop> {
+        let private = self.private();
         for bucket in &config.buckets {
-            // What cannot be found is refused with its own reason when the bucket is opened.
-            let Ok(root) = std::fs::canonicalize(&bucket.path) else { continue };
-            let inside = |path: &Path| {
-                let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-                let below = path.strip_prefix(&root).map(Path::to_owned);
-                // A name that begins with a dot is not served, and nothing below it.
-                below.is_ok_and(|below| {
-                    bucket.hidden || !below.iter().any(|name| name.as_encoded_bytes().starts_with(b"."))
-                })
-            };
-            if std::iter::once(self.data.path()).chain(database.as_deref()).any(inside) {
+            if holds(bucket, &private) {
                 return Err(Stop::new(
                     Code::Configuration,
                     "configuration",
@@ -138,7 +135,7 @@ impl Files {
                         "bucket `{}` ({}) holds Usher's own data, which must not be served: serve a folder beside it, or \
                          keep the data elsewhere with --data DIR",
                         bucket.name,
-                        root.display()
+                        bucket.path.display()
                     ),
                 ));
             }
@@ -234,10 +231,20 @@ impl Files {
 
     /// Opens everything.
     pub async fn app(&self, config: Config) -> Result<Arc<App>, Stop> {
+        self.app_with(config, Folders { open: true, private: self.private() }).await
+    }
+
+    /// Opens everything but the folders. They are the server's business: a disk that is not mounted keeps nobody from
+    /// making an account.
+    pub async fn app_without_folders(&self, config: Config) -> Result<Arc<App>, Stop> {
+        self.app_with(config, Folders { open: false, private: self.private() }).await
+    }
+
+    async fn app_with(&self, config: Config, folders: Folders) -> Result<Arc<App>, Stop> {
         let rng = Arc::new(Rng::os());
         let (db, key) = self.open_with_key(&config.database.options(), &rng).await?;
         let vault = Vault::new(&key);
-        let app = App::build(config, Surroundings { db, vault, clock: Clock::System, rng }).await?;
+        let app = App::build(config, Surroundings { db, vault, clock: Clock::System, rng, folders }).await?;
         installation::keep_master_key_name(&app.db, &app.vault).await?;
         Ok(app)
     }

@@ -11,6 +11,7 @@ use crate::audit::{Entry, Event, Outcome};
 use crate::config::{Overrides, Strings};
 use crate::cx::Cx;
 use crate::datadir::KeySource;
+use crate::media::buckets::Folders;
 use crate::seal::{MasterKey, Resealed, Vault};
 use crate::secret::Rng;
 use crate::time::Clock;
@@ -23,7 +24,7 @@ use std::time::Duration;
 use usher_db::Db;
 
 pub async fn run(common: &Common, env: &Strings) -> Result<(), Stop> {
-    let mut place = Place::find(common, Overrides::default(), env)?;
+    let place = Place::find(common, Overrides::default(), env)?;
     let files = place.existing_files()?;
     if files.key != KeySource::DataDirectory {
         return Err(Stop::refused(
@@ -53,8 +54,8 @@ pub async fn run(common: &Common, env: &Strings) -> Result<(), Stop> {
     fs::File::open(files.data.path()).and_then(|directory| directory.sync_all()).map_err(failed)?;
 
     let vault = Vault::new(&new).with_previous(&old);
-    place.config.buckets.clear();
-    let app = App::build(place.config, Surroundings { db, vault, clock: Clock::System, rng }).await?;
+    let around = Surroundings { db, vault, clock: Clock::System, rng, folders: Folders::default() };
+    let app = App::build(place.config, around).await?;
     let cx = Cx::internal(&app, "command-line");
     let resealed = tokens::live::reseal(&cx).await.map_err(Stop::data)?;
     let others = [login::signed::reseal(&cx).await, login::factors::reseal(&cx).await, mail::reseal(&cx).await];

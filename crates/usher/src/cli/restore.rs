@@ -13,6 +13,7 @@ use crate::config::{Config, Overrides, Strings};
 use crate::cx::Cx;
 use crate::datadir::KeySource;
 use crate::login::links;
+use crate::media::buckets::Folders;
 use crate::seal::{MasterKey, Vault};
 use crate::secret::Rng;
 use crate::sessions::{self, EndReason};
@@ -149,9 +150,9 @@ async fn key(arguments: &Arguments, files: &Files, db: &Db, rng: &Rng) -> Result
 }
 
 /// Ends in the copy what must not live on. Says how much that was.
-async fn prepare(mut config: Config, db: Db, vault: Vault, rng: Arc<Rng>) -> Result<(String, Value), Stop> {
-    config.buckets.clear();
-    let app = App::build(config, Surroundings { db, vault, clock: Clock::System, rng }).await?;
+async fn prepare(config: Config, db: Db, vault: Vault, rng: Arc<Rng>) -> Result<(String, Value), Stop> {
+    let around = Surroundings { db, vault, clock: Clock::System, rng, folders: Folders::default() };
+    let app = App::build(config, around).await?;
     installation::keep_master_key_name(&app.db, &app.vault).await?;
     let cx = Cx::internal(&app, "restore");
     let (mut ended, mut revoked) = (0, 0);

@@ -18,6 +18,8 @@ pub enum Code {
     Data = 4,
     /// The server or the database does not answer right now.
     Unavailable = 5,
+    /// Nothing is wrong, and `apply --plan` has told what would change.
+    Changes = 6,
 }
 
 /// A command that did not succeed.
@@ -37,6 +39,11 @@ impl Stop {
         Stop { code, word: word.to_owned(), message: message.to_string() }
     }
 
+    /// An end that says everything by its code; whatever there was to say has been printed.
+    pub fn silent(code: Code) -> Stop {
+        Stop::new(code, "", "")
+    }
+
     /// An act that did not work.
     pub fn refused(message: impl Display) -> Stop {
         Stop::new(Code::Refused, "refused", message)
@@ -49,6 +56,9 @@ impl Stop {
 
     /// Tells it on standard error, and ends with its code.
     pub fn tell(&self, as_json: bool) -> ExitCode {
+        if self.message.is_empty() {
+            return ExitCode::from(self.code as u8);
+        }
         if as_json {
             eprintln!("{}", json!({ "error": self.word, "message": self.message }));
         } else {
@@ -96,7 +106,11 @@ impl From<crate::BuildError> for Stop {
 
 impl From<CommandError> for Stop {
     fn from(error: CommandError) -> Stop {
-        let code = if error.code == CommandError::UNAVAILABLE { Code::Unavailable } else { Code::Refused };
+        let code = match error.code.as_str() {
+            CommandError::UNAVAILABLE => Code::Unavailable,
+            CommandError::DECLARATION => Code::Configuration,
+            _ => Code::Refused,
+        };
         Stop::new(code, &error.code, error.message)
     }
 }

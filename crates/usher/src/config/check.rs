@@ -1,6 +1,6 @@
 //! Combinations that would be unsafe or could not work, refused before anything is opened.
 
-use super::{Config, MailSecurity, Place, Problem, Scheme};
+use super::{App, Bucket, Config, MailSecurity, Place, Problem, Scheme};
 use crate::accounts::hash::Params;
 use crate::net::is_private;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +32,7 @@ pub(super) fn problems(config: &Config, places: &Places) -> Vec<Problem> {
 }
 
 /// Lower-case ASCII letters and digits, inner `-` and `_`, at most 64. `all` is taken: it grants every bucket.
-pub(super) fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = text.as_bytes();
     text != "all"
@@ -352,70 +352,88 @@ fn lives(config: &Config, check: &mut Check<'_>) {
     check.length("audit.retain", config.audit.retain, 24 * HOUR, AGES, "Leave it out for 365d.");
 }
 
+const NAME: &str = "expected a name of lower-case letters, digits, inner `-` and `_`, not `all`";
+
+/// What is wrong with one table, wherever it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The key in the table.
+    pub key: &'static str,
+    /// What it says; empty when it says nothing.
+    pub value: String,
+    /// What is wrong, or what was expected.
+    pub expected: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+impl Fault {
+    fn new(key: &'static str, value: impl ToString, expected: &'static str, remedy: &'static str) -> Fault {
+        Fault { key, value: value.to_string(), expected, remedy }
+    }
+}
+
+/// What is wrong with an app beside these others.
+pub fn faults_of_app(app: &App, config: &Config, others: &[&App]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    if !is_name(&app.name) {
+        faults.push(Fault::new("name", app.name.escape_debug(), NAME, "Give the app a short name."));
+    } else if others.iter().any(|other| other.name == app.name) {
+        let what = "there is an app of this name already";
+        faults.push(Fault::new("name", &app.name, what, "Give each app its own name."));
+    }
+    for origin in app.origins.iter().filter(|origin| origin.is_open_to_tampering() && !config.server.lan) {
+        faults.push(Fault::new(
+            "origins",
+            origin,
+            "a page over plain HTTP can be changed on its way and act with a person's session",
+            "Serve the app over https (http is accepted for localhost, and with `lan`).",
+        ));
+    }
+    let audience = app.audience();
+    // The issuer is the audience of this server's own tokens: with it an app's token would open this server.
+    let issuer = match &config.server.public_url {
+        Some(url) => url.to_string(),
+        None => format!("http://localhost:{}", config.server.listen.port()),
+    };
+    const OTHERWISE: &str = "Tokens tell apps apart by it: choose another.";
+    if issuer == *audience || config.tokens.audience.as_deref() == Some(audience) {
+        faults.push(Fault::new("audience", audience, "this is the audience of the server's own tokens", OTHERWISE));
+    }
+    let twin = others.iter().any(|other| other.audience() == audience);
+    if twin && !app.name.is_empty() {
+        faults.push(Fault::new("audience", audience, "another app has this audience", OTHERWISE));
+    }
+    faults
+}
+
+/// What is wrong with a bucket beside these others.
+pub fn faults_of_bucket(bucket: &Bucket, others: &[&Bucket]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    if !is_name(&bucket.name) {
+        faults.push(Fault::new("name", bucket.name.escape_debug(), NAME, "Give the bucket a short name."));
+    } else if others.iter().any(|other| other.name == bucket.name) {
+        let what = "there is a bucket of this name already";
+        faults.push(Fault::new("name", &bucket.name, what, "Give each bucket its own name."));
+    }
+    if bucket.path.as_os_str().is_empty() {
+        let remedy = "Write path = \"/where/the/files/are\".";
+        faults.push(Fault::new("path", "", "a bucket needs a folder", remedy));
+    }
+    faults
+}
+
 fn tables(config: &Config, check: &mut Check<'_>) {
-    const NAME: &str = "expected a name of lower-case letters, digits, inner `-` and `_`, not `all`";
-    let mut seen = BTreeSet::new();
     for (index, app) in config.apps.iter().enumerate() {
-        let key = format!("app[{index}].name");
-        if !is_name(&app.name) {
-            check.refuse(&key, app.name.escape_debug(), NAME, "Give the app a short name.");
-        } else if !seen.insert(app.name.as_str()) {
-            check.refuse(&key, &app.name, "there is an app of this name already", "Give each app its own name.");
-        }
-        let key = format!("app[{index}].origins");
-        for origin in app.origins.iter().filter(|origin| origin.is_open_to_tampering()) {
-            if !config.server.lan {
-                check.refuse(
-                    &key,
-                    origin,
-                    "a page over plain HTTP can be changed on its way and act with a person's session",
-                    "Serve the app over https (http is accepted for localhost, and with `lan`).",
-                );
-            }
-        }
-        let audience = app.audience.as_ref().unwrap_or(&app.name);
-        let twin = config.apps[..index].iter().any(|other| other.audience.as_ref().unwrap_or(&other.name) == audience);
-        // The issuer is the audience of this server's own tokens: with it an app's token would open this server.
-        let issuer = match &config.server.public_url {
-            Some(url) => url.to_string(),
-            None => format!("http://localhost:{}", config.server.listen.port()),
-        };
-        let own = issuer == *audience || config.tokens.audience.as_ref() == Some(audience);
-        if own {
-            let key = format!("app[{index}].audience");
-            check.refuse(
-                &key,
-                audience,
-                "this is the audience of the server's own tokens",
-                "Tokens tell apps apart by it: choose another.",
-            );
-        }
-        if twin && !app.name.is_empty() {
-            let key = format!("app[{index}].audience");
-            check.refuse(
-                &key,
-                audience,
-                "another app has this audience",
-                "Tokens tell apps apart by it: choose another.",
-            );
+        let others: Vec<&App> = config.apps[..index].iter().collect();
+        for Fault { key, value, expected, remedy } in faults_of_app(app, config, &others) {
+            check.refuse(&format!("app[{index}].{key}"), value, expected, remedy);
         }
     }
-    let mut seen = BTreeSet::new();
     for (index, bucket) in config.buckets.iter().enumerate() {
-        let key = format!("bucket[{index}].name");
-        if !is_name(&bucket.name) {
-            check.refuse(&key, bucket.name.escape_debug(), NAME, "Give the bucket a short name.");
-        } else if !seen.insert(bucket.name.as_str()) {
-            check.refuse(
-                &key,
-                &bucket.name,
-                "there is a bucket of this name already",
-                "Give each bucket its own name.",
-            );
-        }
-        if bucket.path.as_os_str().is_empty() {
-            let key = format!("bucket[{index}].path");
-            check.refuse(&key, "", "a bucket needs a folder", "Write path = \"/where/the/files/are\".");
+        let others: Vec<&Bucket> = config.buckets[..index].iter().collect();
+        for Fault { key, value, expected, remedy } in faults_of_bucket(bucket, &others) {
+            check.refuse(&format!("bucket[{index}].{key}"), value, expected, remedy);
         }
     }
     let mut seen = BTreeSet::new();

@@ -16,6 +16,7 @@ mod accounts;
 mod check;
 mod compat;
 mod database;
+mod declaration;
 mod file;
 mod flags;
 mod mail;
@@ -31,8 +32,10 @@ mod value;
 mod visit;
 
 pub use accounts::{Accounts, HashCost, PasskeyVerification, RequireFactor, Signup, Throttle};
+pub use check::{Fault, faults_of_app, faults_of_bucket, is_name};
 pub use compat::Compat;
 pub use database::Database;
+pub use declaration::{Declaration, Group, Invite, Lines};
 pub use file::File;
 pub use flags::Overrides;
 pub use mail::{Mail, MailSecurity};

@@ -19,6 +19,8 @@ pub(super) struct Reader<'a> {
     env: &'a Strings,
     /// Flags by key: the flag's name and its text.
     flags: BTreeMap<&'static str, (&'static str, String)>,
+    /// The document that lists every key.
+    list: &'static str,
     prefix: String,
     dry: bool,
     known: BTreeSet<String>,
@@ -40,6 +42,7 @@ impl<'a> Reader<'a> {
             flat,
             env,
             flags,
+            list: "usher.example.toml",
             prefix: String::new(),
             dry: false,
             known: BTreeSet::new(),
@@ -48,6 +51,11 @@ impl<'a> Reader<'a> {
             places: BTreeMap::new(),
             problems: Vec::new(),
         }
+    }
+
+    /// Names another document that lists every key.
+    pub(super) fn listed_in(&mut self, list: &'static str) {
+        self.list = list;
     }
 
     /// After the walk: refuses what nobody took, and gives the places and problems.
@@ -143,7 +151,7 @@ impl<'a> Reader<'a> {
         }
         match nearest(&shape, self.known.iter().chain(&self.sections)) {
             Some(near) => format!("Did you mean `{near}`?"),
-            None => "Remove it; usher.example.toml lists every setting.".to_owned(),
+            None => format!("Remove it; {} lists every setting.", self.list),
         }
     }
 

@@ -52,7 +52,8 @@ pub async fn of(cx: &Cx, token: &str) -> Result<Option<Standing>, Refusal> {
 }
 
 async fn by_signed_token(cx: &Cx, token: &str) -> Result<Standing, Refusal> {
-    let apps: Vec<&str> = cx.app.config.apps.iter().map(|app| app.audience()).collect();
+    let known = cx.app.apps.all();
+    let apps: Vec<&str> = known.iter().map(|known| known.audience()).collect();
     let (claims, kind) = match cx.app.keys.verify_for(token, TokenType::Access, &apps, cx.now) {
         Err(usher_verify::Refusal::WrongType) => {
             (cx.app.keys.verify_for(token, TokenType::Media, &[], cx.now), TokenType::Media)

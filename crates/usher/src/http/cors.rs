@@ -1,7 +1,7 @@
 //! Registered apps' origins: exact, with credentials, on the routes made for apps only (Fetch standard, CORS protocol).
 
-use crate::config::Config;
 use crate::cx::Cx;
+use crate::declared::live::AppInUse;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -15,23 +15,22 @@ use http::{HeaderValue, Method, StatusCode};
 /// The registered app whose page sent the request, in the request's extensions.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// Its name in the configuration.
+    /// Its name.
     pub name: String,
     /// The audience of its access tokens.
     pub audience: String,
 }
 
 /// The app that an origin belongs to.
-pub fn app_of(config: &Config, origin: &str) -> Option<App> {
-    let known = config.apps.iter().find(|app| app.origins.iter().any(|known| known.as_str() == origin));
-    if let Some(app) = known {
-        return Some(App { name: app.name.clone(), audience: app.audience().to_owned() });
+pub fn app_of(server: &crate::App, origin: &str) -> Option<App> {
+    let named = |known: &AppInUse| App { name: known.app.name.clone(), audience: known.audience().to_owned() };
+    if let Some(known) = server.apps.at(origin) {
+        return Some(named(&known));
     }
     // `--dev`: any port of this machine, for an app that is being written.
     let local = origin.strip_prefix("http://localhost").or_else(|| origin.strip_prefix("http://127.0.0.1"))?;
     let port_only = local.is_empty() || local.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
-    let app = config.apps.first().filter(|_| config.server.dev && port_only)?;
-    Some(App { name: app.name.clone(), audience: app.audience().to_owned() })
+    server.apps.all().first().filter(|_| server.config.server.dev && port_only).map(named)
 }
 
 /// Answers preflights and marks requests of registered origins. Mounted on the routes made for apps.
@@ -39,7 +38,7 @@ pub async fn share(mut request: Request, next: Next) -> Response {
     let origin = request.headers().get(ORIGIN).cloned();
     let app = origin.as_ref().and_then(|origin| {
         let cx = request.extensions().get::<Cx>()?;
-        app_of(&cx.app.config, origin.to_str().ok()?)
+        app_of(&cx.app, origin.to_str().ok()?)
     });
     let preflight =
         request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);

@@ -177,6 +177,12 @@ impl From<OpenError> for Failure {
                 "The server has too many files open right now. Try again in a moment.",
             )
             .retry(Duration::from_secs(2)),
+            OpenError::Away => Failure::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "bucket_away",
+                "The folder behind this bucket is not here right now. Try again later.",
+            )
+            .retry(Duration::from_secs(30)),
             OpenError::Failed(_) => Failure::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",

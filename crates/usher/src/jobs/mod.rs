@@ -7,7 +7,7 @@
 
 use crate::cx::Cx;
 use crate::ops::JobLabels;
-use crate::{App, audit, devices, login, mail, sessions, tokens};
+use crate::{App, audit, declared, devices, login, mail, sessions, tokens};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +70,7 @@ static JOBS: &[Job] = &[
     job!("remove old personal tokens" every 30: personal_tokens),
     job!("remove old events" every 30: events),
     job!("drop old letters" every 30: old_letters),
+    job!("look for missing folders" every 3: folders),
 ];
 
 /// Hands letters over. Apart from the others: a mail server that does not answer holds up letters only.
@@ -213,6 +214,11 @@ async fn events(cx: &Cx, limit: u32) -> Done {
 
 async fn letters(cx: &Cx, limit: u32) -> Done {
     Ok(mail::send_due(cx, limit).await?)
+}
+
+async fn folders(cx: &Cx, _: u32) -> Done {
+    declared::live::retry(&cx.app).await?;
+    Ok(0)
 }
 
 async fn old_letters(cx: &Cx, limit: u32) -> Done {

@@ -185,9 +185,9 @@ fn audience(cx: &Cx, named: Option<&str>, sender: Option<&Extension<CorsApp>>) -
         return Ok(Audience::App { name: sender.name.clone(), audience: sender.audience.clone() });
     }
     let Some(name) = named else { return Ok(Audience::Own) };
-    let app = cx.app.config.apps.iter().find(|app| app.name == name);
-    let app = app.ok_or_else(|| Failure::invalid(format!("There is no app named `{name}`.")))?;
-    Ok(Audience::App { name: app.name.clone(), audience: app.audience().to_owned() })
+    let known = cx.app.apps.named(name);
+    let known = known.ok_or_else(|| Failure::invalid(format!("There is no app named `{name}`.")))?;
+    Ok(Audience::App { audience: known.audience().to_owned(), name: known.app.name })
 }
 
 fn tokens(

@@ -104,7 +104,7 @@ pub struct Link {
 }
 
 /// What the account gets that an invitation makes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gifts {
     /// The groups it is put into.
     pub groups: BTreeSet<GroupId>,
@@ -208,6 +208,11 @@ impl NewLink {
         self.entry.record(tx).await
     }
 
+    /// The link's public id.
+    pub fn id(&self) -> LinkId {
+        self.made.link.id
+    }
+
     /// The link's path, secret included, for the letter that carries it.
     pub fn path(&self) -> Zeroizing<String> {
         self.made.path.clone()
@@ -282,6 +287,24 @@ pub struct Invite {
 /// The latest invitations, newest first.
 pub async fn invites(cx: &Cx, limit: u32) -> Result<Vec<Invite>, Error> {
     store::list_invites(&cx.app.db, cx.now, limit).await
+}
+
+/// An invitation as this transaction sees it, with what it gives. `None` when there is none.
+pub async fn invite(tx: &mut Tx, id: LinkId, now: Time) -> Result<Option<(Invite, Gifts)>, Error> {
+    match store::find_invite(tx, id, now).await? {
+        Some(invite) => Ok(Some((invite, store::given(tx, id).await?))),
+        None => Ok(None),
+    }
+}
+
+/// Changes what an open invitation says and gives; its link stays. `false` when it cannot be used any more.
+pub async fn change_invite(tx: &mut Tx, id: LinkId, note: &str, gifts: &Gifts, now: Time) -> Result<bool, Error> {
+    store::change_invite(tx, id, note, gifts, now).await
+}
+
+/// Withdraws an invitation within a transaction. `false` when it cannot be used any more anyway.
+pub async fn withdraw(tx: &mut Tx, id: LinkId, now: Time) -> Result<bool, Error> {
+    store::revoke_link(tx, id, now).await
 }
 
 /// What is kept of such a link's secret; `None` when `token` has not its form.

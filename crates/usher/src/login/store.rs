@@ -37,6 +37,13 @@ statements! {
     GIVEN_BUCKETS: Scan = "SELECT bucket FROM link_buckets WHERE link_id = $1 ORDER BY bucket";
     LIST_INVITES: Scan = "SELECT id, note, made_by, made_at, expires_at, used_at, account_id, revoked_at FROM links \
         WHERE kind = 'invite' ORDER BY id DESC LIMIT $1";
+    FIND_INVITE: Point = "SELECT id, note, made_by, made_at, expires_at, used_at, account_id, revoked_at FROM links \
+        WHERE id = $1 AND kind = 'invite'";
+    // Only one that can still be used: what was given is given.
+    CHANGE_INVITE: Write = "UPDATE links SET note = $2 WHERE id = $1 AND kind = 'invite' AND used_at IS NULL \
+        AND revoked_at IS NULL AND expires_at > $3";
+    TAKE_GROUPS: Write = "DELETE FROM link_groups WHERE link_id = $1";
+    TAKE_BUCKETS: Write = "DELETE FROM link_buckets WHERE link_id = $1";
     USED_BY: Write = "UPDATE links SET account_id = $2 WHERE id = $1";
     REVOKE_LINK: Write = "UPDATE links SET revoked_at = $2 WHERE id = $1 AND used_at IS NULL AND revoked_at IS NULL";
     REVOKE_KIND: Write = "UPDATE links SET revoked_at = $2 WHERE kind = $1 AND used_at IS NULL AND revoked_at IS NULL";
@@ -198,6 +205,28 @@ pub(super) async fn list_invites(db: &Db, now: Time, limit: u32) -> Result<Vec<I
         (one.groups, one.buckets) = gifts_shown(db, one.id).await?;
     }
     Ok(invites)
+}
+
+/// The invitation as this transaction sees it, without what it gives.
+pub(super) async fn find_invite(tx: &mut Tx, id: LinkId, now: Time) -> Result<Option<Invite>, Error> {
+    tx.one(&FIND_INVITE, args![id]).await?.map(|row| invite(&row, now)).transpose()
+}
+
+/// Changes what an invitation says and gives. `false` when it cannot be used any more.
+pub(super) async fn change_invite(
+    tx: &mut Tx,
+    id: LinkId,
+    note: &str,
+    gifts: &Gifts,
+    now: Time,
+) -> Result<bool, Error> {
+    if tx.execute(&CHANGE_INVITE, args![id, note, now]).await? != 1 {
+        return Ok(false);
+    }
+    tx.execute(&TAKE_GROUPS, args![id]).await?;
+    tx.execute(&TAKE_BUCKETS, args![id]).await?;
+    give(tx, id, gifts).await?;
+    Ok(true)
 }
 
 /// Withdraws a link. `false` when it was used or withdrawn before.

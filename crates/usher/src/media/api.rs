@@ -12,6 +12,7 @@ use axum::Json;
 use axum::extract::{Path, RawQuery};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The most entries of one answer.
 const MOST: u32 = 1000;
@@ -101,11 +102,11 @@ pub struct EntriesQuery {
     (status = 503, description = "No storage", body = Problem, content_type = "application/problem+json")))]
 pub async fn buckets(Library(cx): Library) -> Result<Json<BucketList>, Failure> {
     let granted = cx.app.media.buckets.granted(&extract::caller(&cx)?.rights.buckets);
-    let brief = |bucket: &Bucket| BucketBrief {
+    let brief = |bucket: &Arc<Bucket>| BucketBrief {
         name: bucket.name.clone(),
         entries: library::entries(&bucket.name, &CanonicalPath::root()),
     };
-    Ok(Json(BucketList { buckets: granted.map(brief).collect() }))
+    Ok(Json(BucketList { buckets: granted.iter().map(brief).collect() }))
 }
 
 /// List a folder, or search beneath it.
@@ -137,7 +138,7 @@ pub async fn entries(
         return Err(Failure::invalid("`limit` is a number from 1 to 1000."));
     }
     let limit = usize::try_from(limit).unwrap_or(100);
-    let root = bucket.root.clone();
+    let (bucket, root) = (&*bucket, bucket.root()?);
     if !query.q.trim().is_empty() {
         if query.q.chars().count() > LONGEST_SEARCH {
             return Err(Failure::invalid("`q` has at most 200 characters."));

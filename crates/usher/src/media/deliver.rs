@@ -86,7 +86,7 @@ async fn answer(cx: &Cx, parts: &Parts) -> Result<http::Response<FileBody>, Refu
     if download && !url.fields.download {
         return Err(Refusal::Forbidden);
     }
-    let (file, content) = open(&bucket.root, &path).await.inspect_err(|error| {
+    let (file, content) = open(&bucket.root()?, &path).await.inspect_err(|error| {
         if let OpenError::Failed(errno) = error {
             tracing::error!(url = ?token, bucket = bucket.name, %errno, "a file could not be opened");
         }
@@ -102,7 +102,7 @@ fn split(target: &str) -> Option<(&str, &str)> {
 }
 
 /// Whether a URL whose MAC held may be used now, and the bucket that it reads.
-async fn standing<'a>(cx: &'a Cx, url: &Verified) -> Result<&'a Bucket, Refusal> {
+async fn standing(cx: &Cx, url: &Verified) -> Result<Arc<Bucket>, Refusal> {
     let media = &cx.app.media;
     let rights = gate::admit_grant(cx, url.fields.gid).await.map_err(|refusal| match refusal {
         gate::Refusal::Unavailable => Refusal::Busy,

@@ -1,6 +1,6 @@
 //! Media in use: keys, buckets, leases, and transfers in flight.
 
-use super::buckets::{Buckets, BucketsError};
+use super::buckets::{Buckets, BucketsError, Folders};
 use super::dead::Dead;
 use super::lease::Leases;
 use super::token::MediaKeys;
@@ -13,7 +13,7 @@ use usher_db::Db;
 pub struct Media {
     /// The keys of media URLs.
     pub keys: MediaKeys,
-    /// The configured buckets.
+    /// The buckets, configured and declared.
     pub buckets: Buckets,
     /// Uses that keep URLs alive past their end.
     pub leases: Leases,
@@ -39,7 +39,12 @@ const LEASED: usize = 65_536;
 
 impl Media {
     /// Opens the buckets. The first key makes new URLs, the others verify.
-    pub async fn open(db: &Db, config: &Config, keys: Vec<(u8, [u8; 32])>) -> Result<Media, MediaError> {
+    pub async fn open(
+        db: &Db,
+        config: &Config,
+        keys: Vec<(u8, [u8; 32])>,
+        folders: Folders,
+    ) -> Result<Media, MediaError> {
         let mut keys = keys.into_iter();
         let (kid, secret) = keys.next().ok_or(MediaError::NoKey)?;
         let mut ring = MediaKeys::new(kid, &secret).ok_or(MediaError::NoKey)?;
@@ -50,7 +55,7 @@ impl Media {
         }
         Ok(Media {
             keys: ring,
-            buckets: Buckets::open(db, config).await?,
+            buckets: Buckets::open(db, config, folders).await?,
             leases: Leases::new(config.media.lease, config.media.lease_max, LEASED),
             dead: Dead::default(),
             transfers: Transfers::new(),

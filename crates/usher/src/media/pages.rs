@@ -26,6 +26,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Entries on one page.
@@ -36,12 +37,13 @@ const HITS: usize = 500;
 /// The buckets that are open to this account.
 pub async fn library(Page(cx): Page) -> Result<Response, Failure> {
     let granted = cx.app.media.buckets.granted(&extract::caller(&cx)?.rights.buckets);
-    let card = |bucket: &Bucket| BucketCard {
+    let card = |bucket: &Arc<Bucket>| BucketCard {
         name: bucket.name.clone(),
         href: addresses::page(&bucket.name, &CanonicalPath::root()),
-        detail: "Local folder".to_owned(),
+        detail: bucket.missing().map_or("Local folder", |_| "Not reachable at the moment").to_owned(),
     };
-    let page = LibraryPage { shell: shell(&cx, Nav::Library), notice: None, buckets: granted.map(card).collect() };
+    let page =
+        LibraryPage { shell: shell(&cx, Nav::Library), notice: None, buckets: granted.iter().map(card).collect() };
     Ok(show(StatusCode::OK, &page))
 }
 
@@ -62,12 +64,13 @@ pub async fn entry(
 ) -> Result<Response, Failure> {
     let caller = extract::caller(&cx)?;
     let (bucket, path) = find(&cx, caller, uri.path(), "/library/")?;
+    let bucket = &*bucket;
     let Some(path) = path else { return moved(bucket, CanonicalPath::root(), uri.query()) };
     if path.is_folder() {
         let page = folder(&cx, bucket, &path, query).await?;
         return Ok(show(StatusCode::OK, &page));
     }
-    let (root, at) = (bucket.root.clone(), path.clone());
+    let (root, at) = (bucket.root()?, path.clone());
     match disk::browsing(move || look::look(&root, &at)).await? {
         Found::Folder => moved(bucket, path.as_folder(true), uri.query()),
         Found::File(looked) => Ok(show(StatusCode::OK, &file(&cx, caller, bucket, &path, *looked)?)),
@@ -86,7 +89,7 @@ pub async fn renew(Page(cx): Page, OriginalUri(uri): OriginalUri) -> Result<Json
     let (bucket, path) = find(&cx, caller, uri.path(), "/renew/")?;
     let path = path.filter(|path| !path.is_folder()).ok_or_else(Failure::not_found)?;
     let kind = super::kind::of_name(path.name().unwrap_or_default()).kind;
-    Ok(Json(Renewed { url: api::fresh(&cx, caller, bucket, &path, kind)? }))
+    Ok(Json(Renewed { url: api::fresh(&cx, caller, &bucket, &path, kind)? }))
 }
 
 /// A list of one entry (M3U) with a fresh media URL: what a browser hands to the player that this device opens such
@@ -96,7 +99,7 @@ pub async fn playlist(Page(cx): Page, OriginalUri(uri): OriginalUri) -> Result<R
     let (bucket, path) = find(&cx, caller, uri.path(), "/playlist/")?;
     let path = path.filter(|path| !path.is_folder()).ok_or_else(Failure::not_found)?;
     let kind = super::kind::of_name(path.name().unwrap_or_default()).kind;
-    let url = cx.absolute(&api::fresh(&cx, caller, bucket, &path, kind)?);
+    let url = cx.absolute(&api::fresh(&cx, caller, &bucket, &path, kind)?);
     // A line break in a name would be a second entry.
     let name: String = path.name().map(shown).unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
     let headers =
@@ -104,12 +107,7 @@ pub async fn playlist(Page(cx): Page, OriginalUri(uri): OriginalUri) -> Result<R
     Ok((headers, format!("#EXTM3U\n#EXTINF:-1,{name}\n{url}\n")).into_response())
 }
 
-fn find<'a>(
-    cx: &'a Cx,
-    caller: &Caller,
-    target: &str,
-    prefix: &str,
-) -> Result<(&'a Bucket, Option<CanonicalPath>), Failure> {
+fn find(cx: &Cx, caller: &Caller, target: &str, prefix: &str) -> Result<(Arc<Bucket>, Option<CanonicalPath>), Failure> {
     let (name, path) = addresses::target(target, prefix).map_err(|error| match error {
         PathError::Bad => Failure::new(StatusCode::BAD_REQUEST, "bad_path", "The address is malformed."),
         PathError::TooLong => Failure::not_found(),
@@ -143,7 +141,7 @@ async fn folder(cx: &Cx, bucket: &Bucket, path: &CanonicalPath, query: FolderQue
         first: None,
         notice: None,
     };
-    let (root, at) = (bucket.root.clone(), path.clone());
+    let (root, at) = (bucket.root()?, path.clone());
     if !wanted.is_empty() {
         let found = disk::browsing(move || listing::search(&root, &at, &wanted, HITS)).await?;
         page.entries = found

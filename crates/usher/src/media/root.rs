@@ -41,7 +41,7 @@ pub enum Hidden {
 }
 
 /// How a bucket is opened.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RootOptions {
     /// Links.
     pub symlinks: Symlinks,
@@ -60,6 +60,9 @@ pub enum OpenError {
     /// The machine has no room for it now, or the folders keep changing: 503.
     #[error("too busy to open it now")]
     Busy,
+    /// The bucket's folder is not on this machine now: 503.
+    #[error("the folder is not here now")]
+    Away,
     /// The disk or the kernel failed: 500, and worth a line in the log.
     #[error("opening failed: {0}")]
     Failed(Errno),

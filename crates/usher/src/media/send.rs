@@ -105,7 +105,7 @@ impl From<OpenError> for Refusal {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::NotFound => Refusal::NotFound,
-            OpenError::Busy => Refusal::Busy,
+            OpenError::Busy | OpenError::Away => Refusal::Busy,
             OpenError::Failed(_) => Refusal::Failed,
         }
     }

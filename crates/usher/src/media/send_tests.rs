@@ -209,6 +209,7 @@ fn every_refusal_has_its_status_and_no_status_two_bodies() {
         (Refusal::Revoked, 403),
         (Refusal::from(OpenError::NotFound), 404),
         (Refusal::from(OpenError::Busy), 503),
+        (Refusal::from(OpenError::Away), 503),
         (Refusal::from(OpenError::Failed(Errno::IO)), 500),
         (Refusal::Expired, 410),
         (Refusal::TooLong, 414),

@@ -4,6 +4,7 @@ use usher_db::{Db, Error, Tx, args, statements};
 
 statements! {
     NUMBERS: Scan = "SELECT name, number FROM buckets ORDER BY number";
+    HAS_NUMBER: Point = "SELECT number FROM buckets WHERE name = $1";
     // Locks until the commit, so that two nodes that start at once cannot take the same number.
     HOLD_NUMBERS: Write = "INSERT INTO guards (name, v) VALUES ('buckets', 1) ON CONFLICT (name) DO UPDATE SET v = guards.v + 1";
     GIVE_NUMBER: Write = "INSERT INTO buckets (name, number) SELECT $1, COALESCE(MAX(number), 0) + 1 FROM buckets WHERE TRUE \
@@ -14,6 +15,11 @@ statements! {
 pub async fn numbers(db: &Db) -> Result<Vec<(String, u32)>, Error> {
     let rows = db.all(&NUMBERS, args![]).await?;
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
+/// Whether a bucket of this name was ever configured or declared.
+pub async fn has_number(tx: &mut Tx, name: &str) -> Result<bool, Error> {
+    Ok(tx.one(&HAS_NUMBER, args![name]).await?.is_some())
 }
 
 /// Keeps others from giving numbers until the commit.

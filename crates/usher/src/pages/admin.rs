@@ -149,6 +149,8 @@ pub struct GroupLine {
     pub name: String,
     pub members: u64,
     pub buckets: Vec<String>,
+    /// The file that made it.
+    pub declared: Option<String>,
 }
 
 /// `/admin/groups/{id}`. Posts: the same address (`name`, `buckets` repeated),
@@ -166,16 +168,28 @@ pub struct GroupPage {
     pub name: String,
     pub buckets: Vec<Choice>,
     pub members: Vec<Member>,
+    /// The file that made it, or gives something to it.
+    pub declared: Option<DeclaredBy>,
     /// A second factor is demanded of everybody in it.
     pub factor_required: bool,
     /// About `name`, `username`, `confirm`.
     pub problems: Problems,
 }
 
+/// What a file has to do with a group.
+pub struct DeclaredBy {
+    /// The name of the file's things.
+    pub owner: String,
+    /// It made the group; else people did, and it only gives something to it.
+    pub made: bool,
+}
+
 /// An account in a group.
 pub struct Member {
     pub id: String,
     pub username: String,
+    /// A file put it there.
+    pub declared: bool,
 }
 
 /// `/admin/invites`. Posts: the same address makes a link (`note`, and `groups`, `buckets` repeated, where offered);
@@ -380,6 +394,7 @@ pub struct ServerPage {
     pub shell: Shell,
     pub charts: Vec<Chart>,
     pub apps: Vec<AppLine>,
+    pub buckets: Vec<BucketLine>,
     /// As `config show` prints it, secrets left out.
     pub configuration: String,
 }
@@ -410,4 +425,16 @@ pub struct AppLine {
     pub name: String,
     pub origins: Vec<String>,
     pub audience: String,
+    /// The file that declared it; else it stands in the configuration.
+    pub declared: Option<String>,
+}
+
+/// A folder of media.
+pub struct BucketLine {
+    pub name: String,
+    pub path: String,
+    /// The file that declared it; else it stands in the configuration.
+    pub declared: Option<String>,
+    /// Why this machine cannot serve it.
+    pub missing: Option<String>,
 }

@@ -28,9 +28,9 @@ mod tests;
 pub use account::{AccountPage, NewToken, ProfileForm, SessionLine, TokenForm, TokenLine};
 pub use admin::{
     AccountEditPage, AccountLine, AccountsPage, AdminSessionLine, AdminSessionsPage, AdminTokenLine, AdminTokensPage,
-    AppLine, AuditLine, AuditPage, AuditResult, Bar, BulkPage, Chart, ConfirmPage, EventLine, GroupLine, GroupPage,
-    GroupsPage, Guesses, InviteLine, InviteState, InvitesPage, KeyLine, KeysPage, Member, NewAccountForm, NewLink,
-    RefusalLine, RefusalsPage, ServerPage,
+    AppLine, AuditLine, AuditPage, AuditResult, Bar, BucketLine, BulkPage, Chart, ConfirmPage, DeclaredBy, EventLine,
+    GroupLine, GroupPage, GroupsPage, Guesses, InviteLine, InviteState, InvitesPage, KeyLine, KeysPage, Member,
+    NewAccountForm, NewLink, RefusalLine, RefusalsPage, ServerPage,
 };
 /// What `render` comes from, and how it fails: only when writing to the string does.
 pub use askama::{Error as RenderError, Template};

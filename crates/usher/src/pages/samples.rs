@@ -504,6 +504,7 @@ fn admin() -> Vec<Sample> {
         name: name.to_owned(),
         members: 3,
         buckets: words(&["Films"]),
+        declared: (name == HOSTILE).then(|| HOSTILE.to_owned()),
     };
     let groups = |lines| GroupsPage {
         shell: admin_at(Nav::Admin),
@@ -520,11 +521,12 @@ fn admin() -> Vec<Sample> {
         title: HOSTILE.to_owned(),
         name: "Family".to_owned(),
         buckets: buckets(),
+        declared: Some(DeclaredBy { owner: HOSTILE.to_owned(), made: true }),
         members,
         factor_required: true,
         problems: Problems::one("username", "There is no such account."),
     };
-    let member = |name: &str| Member { id: "0193-m".to_owned(), username: name.to_owned() };
+    let member = |name: &str| Member { id: "0193-m".to_owned(), username: name.to_owned(), declared: true };
     let invite = |state| InviteLine {
         id: "0193-i".to_owned(),
         note: HOSTILE.to_owned(),

@@ -122,7 +122,7 @@ pub fn read<'a>(keys: &MacRing, apps: impl IntoIterator<Item = &'a str>, token: 
 
 /// The token as this server reads it: an app that is registered no more has none.
 pub fn presented(cx: &Cx, token: &str) -> Option<Presented> {
-    read(&cx.app.macs.refresh, cx.app.config.apps.iter().map(|app| app.name.as_str()), token)
+    read(&cx.app.macs.refresh, cx.app.apps.all().iter().map(|known| known.app.name.as_str()), token)
 }
 
 /// A refresh that succeeded.

@@ -5,6 +5,7 @@
 mod api;
 mod binary;
 mod browser;
+mod declared;
 mod edge;
 mod faults;
 mod gate;

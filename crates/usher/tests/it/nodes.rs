@@ -1,5 +1,6 @@
 //! Several nodes on one PostgreSQL database: what one commits holds on all, and a node that cannot know does not guess.
 
+use crate::declared::{bucket, done, films};
 use crate::support::app::{Actor, Answer, PASSWORD, TestApp};
 use crate::support::cluster::Cluster;
 use crate::support::engine::{Database, about_nodes};
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use usher::accounts::{self, Role, Standing, username::Username};
+use usher::accounts::{self, Buckets, Role, Standing, username::Username};
 use usher::cx::Cx;
 use usher::gate::{self, Door, Refusal, Shown};
 use usher::login::links::{self, Kind as LinkKind, LinkError};
@@ -554,5 +555,57 @@ async fn a_server_is_spoken_to_under_tls_only_when_its_certificate_and_its_name_
     assert!(refused(wrong).contains("certificate"), "another name");
     for mode in ["verify-full", "require"] {
         assert!(open("localhost", &format!("?sslmode={mode}&{root}")).await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_node_is_told_every_node_serves() {
+    if about_nodes() {
+        return;
+    }
+    let here = TestApp::new().await;
+    let there = here.other_node().await.unwrap();
+    here.account_with("alice", Role::User, Buckets::Every, PASSWORD).await;
+    let place = films();
+    let text = bucket("films", place.path()) + "[[app]]\nname = \"player\"\norigins = [\"https://player.example\"]\n";
+    done(&here, &text).await;
+    let alice = here.logged_in("alice").await;
+    let away = alice.through(&there);
+    while away.get("/api/v1/buckets/films/entries").await.status != StatusCode::OK {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let film = url(&alice, "k.bin").await;
+    assert_eq!(away.get(&film).await.text(), "0123456789", "the number in the URL is the same on both");
+    while there.app.apps.at("https://player.example").is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    done(&there, "").await;
+    while alice.get("/api/v1/buckets/films/entries").await.status != StatusCode::NOT_FOUND {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    while here.app.apps.named("player").is_some() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(alice.get(&film).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_on_one_of_all_nodes_is_refused_on_every_other() {
+    if about_nodes() {
+        return;
+    }
+    let app = TestApp::new().await.twin().await;
+    let nodes = app.nodes();
+    assert_eq!(nodes, crate::support::app::nodes() as u64);
+    let alice = app.member("alice").await;
+    // One after the other, so that each node has one.
+    let everywhere: Vec<Actor> = (0..nodes).map(|_| alice.clone()).collect();
+    for who in &everywhere {
+        assert_eq!(who.get("/api/v1/me").await.status, StatusCode::OK);
+    }
+    assert!(app.apps().iter().all(|node| node.sessions.len() == 1), "every node knows the session");
+    assert_eq!(everywhere[0].form("/logout", &[]).await.status, StatusCode::OK);
+    for who in &everywhere {
+        until(who, "/api/v1/me", StatusCode::UNAUTHORIZED).await;
     }
 }

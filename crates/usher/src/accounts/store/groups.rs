@@ -22,6 +22,7 @@ statements! {
         WHERE m.group_id = $1 AND a.username_key > $2 ORDER BY a.username_key LIMIT $3";
     ADD_MEMBER: Write = "INSERT INTO memberships (account_id, group_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     REMOVE_MEMBER: Write = "DELETE FROM memberships WHERE account_id = $1 AND group_id = $2";
+    IS_MEMBER: Point = "SELECT 1 FROM memberships WHERE account_id = $1 AND group_id = $2";
     IDS_OF: Scan = "SELECT group_id FROM memberships WHERE account_id = $1 ORDER BY group_id";
 }
 
@@ -79,6 +80,19 @@ pub(in crate::accounts) async fn add_member(tx: &mut Tx, id: GroupId, account: A
 
 pub(in crate::accounts) async fn remove_member(tx: &mut Tx, id: GroupId, account: AccountId) -> Result<bool, Error> {
     Ok(tx.execute(&REMOVE_MEMBER, args![account, id]).await? == 1)
+}
+
+pub(in crate::accounts) async fn find_in(tx: &mut Tx, id: GroupId) -> Result<Option<Group>, Error> {
+    tx.one(&FIND, args![id]).await?.as_ref().map(group).transpose()
+}
+
+pub(in crate::accounts) async fn find_by_key_in(tx: &mut Tx, key: &str) -> Result<Option<Group>, Error> {
+    tx.one(&FIND_BY_KEY, args![key]).await?.as_ref().map(group).transpose()
+}
+
+/// Whether the account is in the group.
+pub async fn is_member(tx: &mut Tx, id: GroupId, account: AccountId) -> Result<bool, Error> {
+    Ok(tx.one(&IS_MEMBER, args![account, id]).await?.is_some())
 }
 
 pub(in crate::accounts) async fn ids_of(tx: &mut Tx, account: AccountId) -> Result<Vec<GroupId>, Error> {

@@ -113,7 +113,7 @@ async fn lines(cx: &Cx, events: Vec<Recorded>) -> Result<Vec<AuditLine>, Failure
     for event in events {
         let who = match event.actor {
             Some(actor) => names.of(actor).await?,
-            None => "Nobody known".to_owned(),
+            None => without_account(&event.request).to_owned(),
         };
         // What it was done to: as written, else the account it is about.
         let target = match event.account.filter(|account| event.actor != Some(*account)) {
@@ -132,6 +132,15 @@ async fn lines(cx: &Cx, events: Vec<Recorded>) -> Result<Vec<AuditLine>, Failure
         });
     }
     Ok(lines)
+}
+
+/// Who did what no account did: commands call themselves by these names, and requests by random ones.
+fn without_account(request: &str) -> &'static str {
+    match request {
+        "apply" => "usher apply",
+        "command-line" => "The command line",
+        _ => "Nobody known",
+    }
 }
 
 #[cfg(test)]

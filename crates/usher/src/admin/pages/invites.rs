@@ -6,6 +6,7 @@ use crate::accounts::{Buckets, groups as group_rules};
 use crate::admin::{self, api::plain};
 use crate::config::Signup;
 use crate::cx::Cx;
+use crate::declared::{self, Kind};
 use crate::http::extract::{AdminPage, Id, Pairs, Query};
 use crate::http::failure::Failure;
 use crate::http::page::{onward, shell, show, when};
@@ -31,9 +32,11 @@ async fn page(
     made: Option<&MadeLink>,
 ) -> Result<Response, Failure> {
     let mut names = Names::new(cx);
+    let mut owners = declared::owners(&cx.app.db, Kind::Invite).await?;
     let mut lines = Vec::new();
     for invite in links::invites(cx, LINES).await? {
-        lines.push(line(cx, &mut names, invite).await?);
+        let owner = owners.remove(&invite.id.to_string());
+        lines.push(line(cx, &mut names, invite, owner).await?);
     }
     let off = (cx.app.config.accounts.signup == Signup::Off).then(|| {
         "Sign-up is switched off, so an invite cannot be used. Set accounts.signup to invite in usher.toml.".to_owned()
@@ -56,7 +59,7 @@ async fn page(
     Ok(show(status, &page))
 }
 
-async fn line(cx: &Cx, names: &mut Names<'_>, invite: Invite) -> Result<InviteLine, Failure> {
+async fn line(cx: &Cx, names: &mut Names<'_>, invite: Invite, owner: Option<String>) -> Result<InviteLine, Failure> {
     let state = match invite.fate {
         Fate::Open => InviteState::Open { until: when(invite.expires_at, cx.now) },
         Fate::Expired => InviteState::Expired { at: when(invite.expires_at, cx.now) },
@@ -69,9 +72,10 @@ async fn line(cx: &Cx, names: &mut Names<'_>, invite: Invite) -> Result<InviteLi
             InviteState::Used { by, at: when(at, cx.now) }
         }
     };
-    let made_by = match invite.made_by {
-        Some(account) => names.of(account).await?,
-        None => "the command line".to_owned(),
+    let made_by = match (invite.made_by, owner) {
+        (Some(account), _) => names.of(account).await?,
+        (None, Some(owner)) => format!("usher apply, as {owner} declares it"),
+        (None, None) => "the command line".to_owned(),
     };
     Ok(InviteLine {
         id: invite.id.to_string(),

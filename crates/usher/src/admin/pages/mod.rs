@@ -69,7 +69,7 @@ impl Done {
 
 /// Checkboxes for every bucket there is, and for those that were given and are not configured now.
 fn bucket_choices(cx: &Cx, chosen: &Buckets) -> Vec<Choice> {
-    let mut names: Vec<String> = cx.app.media.buckets.names().map(str::to_owned).collect();
+    let mut names = cx.app.media.buckets.names();
     let missing = match chosen {
         Buckets::Named(held) => held.iter().filter(|held| !names.contains(held)).cloned().collect(),
         Buckets::None | Buckets::Every => Vec::new(),

@@ -1,12 +1,15 @@
 //! How the server does and what it runs with: the last day in three small charts, the apps, the configuration.
 
 use crate::cx::Cx;
+use crate::declared::live::AppInUse;
 use crate::http::extract::AdminPage;
 use crate::http::page::{shell, show};
+use crate::media::buckets::Bucket;
 use crate::ops::history::{KEPT, Sample};
-use crate::pages::{AppLine, Bar, Chart, Nav, ServerPage};
+use crate::pages::{AppLine, Bar, BucketLine, Chart, Nav, ServerPage};
 use axum::response::Response;
 use http::StatusCode;
+use std::sync::Arc;
 
 /// Height of a chart's tallest bar, in the units of its drawing.
 const HEIGHT: u64 = 60;
@@ -28,6 +31,7 @@ pub async fn show_server(AdminPage(cx): AdminPage) -> Response {
             chart("live", "Live sessions", "at once", &samples, most(|sample| sample.live)),
         ],
         apps: apps(&cx),
+        buckets: buckets(&cx),
         configuration: cx.app.config.effective_toml(),
     };
     show(StatusCode::OK, &page)
@@ -54,12 +58,23 @@ fn chart(
 }
 
 fn apps(cx: &Cx) -> Vec<AppLine> {
-    let line = |app: &crate::config::App| AppLine {
-        name: app.name.clone(),
-        origins: app.origins.iter().map(ToString::to_string).collect(),
-        audience: app.audience().to_owned(),
+    let line = |known: &AppInUse| AppLine {
+        name: known.app.name.clone(),
+        origins: known.app.origins.iter().map(ToString::to_string).collect(),
+        audience: known.audience().to_owned(),
+        declared: known.owner.clone(),
     };
-    cx.app.config.apps.iter().map(line).collect()
+    cx.app.apps.all().iter().map(line).collect()
+}
+
+fn buckets(cx: &Cx) -> Vec<BucketLine> {
+    let line = |bucket: &Arc<Bucket>| BucketLine {
+        name: bucket.name.clone(),
+        path: bucket.path.display().to_string(),
+        declared: bucket.owner.clone(),
+        missing: bucket.missing().map(str::to_owned),
+    };
+    cx.app.media.buckets.all().iter().map(line).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Second factors from a terminal.
 
-use super::users::find;
+use super::users::{address, find};
 use super::{CommandError, Output, Password};
 use crate::accounts::groups;
 use crate::admin::{AdminError, factors as admin};
@@ -73,10 +73,7 @@ pub async fn remove(cx: &Cx, name: &str) -> Said {
 pub async fn recover(cx: &Cx, name: &str) -> Said {
     let account = find(cx, name).await?;
     let made = admin::make_recovery_link(cx, account.id).await?;
-    let url = match &cx.app.config.server.public_url {
-        Some(_) => cx.absolute(&made.path),
-        None => format!("http://localhost:{}{}", cx.app.config.server.listen.port(), *made.path),
-    };
+    let url = address(cx, &made);
     Ok(Output {
         text: format!(
             "With this link and the password, {} logs in without the lost factor, once, within an hour:\n{url}",

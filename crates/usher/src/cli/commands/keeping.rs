@@ -6,6 +6,7 @@ use super::{CommandError, Output};
 use crate::admin::explain;
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
+use crate::declared;
 use crate::login::passkeys;
 use crate::tokens::{self, KeyState, live::KeysError};
 use serde_json::{Value, json};
@@ -75,6 +76,16 @@ pub async fn status(cx: &Cx) -> Result<Output, CommandError> {
     let app = &cx.app;
     let passkeys = passkeys::by_party(&app.db).await?;
     let stats = app.db.stats();
+    let buckets = app.media.buckets.all();
+    let missing: Vec<Value> = buckets
+        .iter()
+        .filter_map(|bucket| Some(json!({ "name": bucket.name, "path": bucket.path, "why": bucket.missing()? })))
+        .collect();
+    let hidden: Vec<Value> = declared::live::hidden(app)
+        .await?
+        .into_iter()
+        .map(|(kind, name, owner)| json!({ "kind": kind, "name": name, "declared_by": owner }))
+        .collect();
     let value = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "address": app.config.server.listen,
@@ -84,6 +95,8 @@ pub async fn status(cx: &Cx) -> Result<Output, CommandError> {
         "sessions_in_memory": app.sessions.len(),
         "transfers": app.media.transfers.count(),
         "passkeys": passkeys,
+        "missing_buckets": missing,
+        "hidden": hidden,
     });
     Ok(Output { text: value.to_string(), value })
 }

@@ -5,6 +5,7 @@
 //! the same facts as JSON for programs.
 //! Refuses: to decide anything itself. The rules are those of the domains, the last admin included.
 
+mod apply;
 mod factors;
 mod groups;
 pub mod import;
@@ -239,6 +240,15 @@ commands! {
         /// The rows.
         rows: Vec<Candidate>,
     } = "import",
+    /// Makes groups, apps, buckets and invitations as a file declares them.
+    Apply {
+        /// Where the file lies; folders in it are meant from there.
+        file: PathBuf,
+        /// What it says.
+        text: String,
+        /// Whether to change nothing and say what would change.
+        plan: bool,
+    } = "apply",
     /// Lists signing keys.
     KeyList {} = "key list",
     /// Makes the next signing key current.
@@ -282,6 +292,9 @@ pub struct CommandError {
 impl CommandError {
     /// The code of a database that does not answer.
     pub const UNAVAILABLE: &str = "unavailable";
+
+    /// The code of a declaration that cannot be applied.
+    pub const DECLARATION: &str = apply::INVALID;
 
     fn new(code: &str, message: impl ToString) -> CommandError {
         CommandError { code: code.to_owned(), message: message.to_string() }
@@ -360,6 +373,8 @@ pub async fn run(app: &Arc<App>, command: Command) -> Result<Output, CommandErro
         Command::GroupLeave { name, user } => groups::leave(&cx, &name, &user).await,
         Command::GroupBuckets { name, buckets } => groups::buckets(&cx, &name, buckets).await,
         Command::Import { from, trial, rows } => import::take(&cx, &from, trial, rows).await,
+        // Its events say by what they came to be.
+        Command::Apply { file, text, plan } => apply::apply(&Cx::internal(app, "apply"), file, text, plan).await,
         Command::KeyList {} => keeping::keys(&cx),
         Command::KeyRotate { now } => keeping::rotate(&cx, now).await,
         Command::Explain { request } => keeping::explain(&cx, &request).await,

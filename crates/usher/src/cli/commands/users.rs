@@ -8,7 +8,7 @@ use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
 use crate::devices::{self, DecideError};
 use crate::id::SessionId;
-use crate::login::links::Gifts;
+use crate::login::links::{Gifts, MadeLink};
 use crate::login::throttle;
 use crate::sessions::{self, EndReason, Which};
 use crate::time::Time;
@@ -67,8 +67,8 @@ async fn hashed(cx: &Cx, name: &str, password: Password) -> Result<String, Comma
 /// The buckets among `asked` that are not configured: they may come later, or be a slip. None when no bucket is known,
 /// as to a command that works without the server.
 pub fn unknown_buckets_of<'a>(cx: &Cx, asked: &'a [String]) -> Vec<&'a str> {
-    let known: Vec<&str> = cx.app.media.buckets.names().collect();
-    let unknown = asked.iter().map(String::as_str).filter(|name| *name != "all" && !known.contains(name));
+    let known = cx.app.media.buckets.names();
+    let unknown = asked.iter().filter(|name| *name != "all" && !known.contains(name)).map(String::as_str);
     if known.is_empty() { Vec::new() } else { unknown.collect() }
 }
 
@@ -78,7 +78,7 @@ pub fn unknown_buckets(cx: &Cx, asked: &[String]) -> String {
     if unknown.is_empty() {
         return String::new();
     }
-    let known: Vec<&str> = cx.app.media.buckets.names().collect();
+    let known = cx.app.media.buckets.names();
     format!("\nNo bucket is called {} now; there are: {}", plain(&unknown.join(", ")), known.join(", "))
 }
 
@@ -232,16 +232,21 @@ pub async fn invite(cx: &Cx, groups: Vec<String>, asked: Vec<String>, note: &str
     let gifts = Gifts { groups: ids, buckets: Buckets::from_names(asked) };
     let buckets = gifts.buckets.names();
     let made = admin::make_invite(cx, &plain(note), gifts).await?;
-    let url = match &cx.app.config.server.public_url {
-        Some(_) => cx.absolute(&made.path),
-        None => format!("http://localhost:{}{}", cx.app.config.server.listen.port(), made.path.as_str()),
-    };
+    let url = address(cx, &made);
     Ok(Output {
         text: format!("{url}\nIt makes one account, once, until {}.{remark}", short(made.link.expires_at)),
         value: json!({
             "id": made.link.id, "url": url, "expires_at": made.link.expires_at, "groups": groups, "buckets": buckets,
         }),
     })
+}
+
+/// The address of a link that was made just now.
+pub fn address(cx: &Cx, made: &MadeLink) -> String {
+    match &cx.app.config.server.public_url {
+        Some(_) => cx.absolute(&made.path),
+        None => format!("http://localhost:{}{}", cx.app.config.server.listen.port(), made.path.as_str()),
+    }
 }
 
 /// Shuts an account out and ends everything it has, in one commit.

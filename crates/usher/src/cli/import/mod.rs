@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 /// Longer files hold more accounts than this command is for, or are something else.
 const LONGEST_FILE: u64 = 256 << 20;
-/// Rows in one slice, and how much text they may hold: the control socket takes 64 KiB at a time.
+/// Rows in one slice, and how much text they may hold: a slice is one command to the server.
 const SLICE_ROWS: usize = 100;
 const SLICE_BYTES: usize = 40 * 1024;
 /// Passwords in one slice that have to be hashed, at about a tenth of a second each.

@@ -35,7 +35,21 @@ pub(super) fn all() -> Vec<Sample> {
                 name: HOSTILE.to_owned(),
                 origins: vec!["https://app.example.org".to_owned()],
                 audience: "app".to_owned(),
+                declared: Some(HOSTILE.to_owned()),
             }]
+        } else {
+            Vec::new()
+        },
+        buckets: if used {
+            vec![
+                BucketLine { name: "films".to_owned(), path: "/srv/films".to_owned(), declared: None, missing: None },
+                BucketLine {
+                    name: HOSTILE.to_owned(),
+                    path: HOSTILE.to_owned(),
+                    declared: Some(HOSTILE.to_owned()),
+                    missing: Some(HOSTILE.to_owned()),
+                },
+            ]
         } else {
             Vec::new()
         },

@@ -3,6 +3,7 @@
 //! Every test has a folder and ports of its own. A server is waited for by the line that says it is ready.
 
 mod accounts;
+mod apply;
 mod backup;
 mod crash;
 mod demo;

@@ -21,6 +21,7 @@ use usher::http::accept::Peer;
 use usher::http::front::Front;
 use usher::http::router;
 use usher::id::AccountId;
+use usher::media::buckets::Folders;
 use usher::seal::{MasterKey, Vault};
 use usher::secret::Rng;
 use usher::time::{Clock, Time};
@@ -49,16 +50,26 @@ pub struct TestApp {
     twin: Option<Arc<Twin>>,
 }
 
-/// A second node on the same database, which acts in turn with the first.
+/// How many nodes act where acts are spread over nodes: `USHER_TEST_NODES`, else two; on SQLite there is one.
+#[expect(clippy::disallowed_methods, reason = "the one place where a run of the tests is told its nodes")]
+pub fn nodes() -> usize {
+    let asked = std::env::var("USHER_TEST_NODES").ok().filter(|asked| !asked.is_empty());
+    let asked = asked.map_or(2, |asked| asked.parse().expect("USHER_TEST_NODES is a number"));
+    if engine::server().is_some() { asked } else { 1 }
+}
+
+/// Further nodes on the same database, which act in turn with the first.
 struct Twin {
-    app: Arc<App>,
-    routers: [Front; 2],
+    /// Without the first.
+    others: Vec<Arc<App>>,
+    /// Of all of them, the first's first.
+    routers: Vec<Front>,
     turn: AtomicUsize,
 }
 
 impl Twin {
     fn next(&self) -> usize {
-        self.turn.fetch_add(1, Ordering::Relaxed) % 2
+        self.turn.fetch_add(1, Ordering::Relaxed) % self.routers.len()
     }
 }
 
@@ -113,36 +124,46 @@ impl TestApp {
             vault: Vault::new(&MasterKey::from_bytes([7; 32])),
             clock: clock.clone(),
             rng: Arc::new(Rng::os()),
+            folders: Folders { open: true, private: vec![folder.path().to_owned()] },
         };
         let app = App::build(config.clone(), around).await.unwrap();
         TestApp { router: router::build(&app), app, clock, config, folder, database, twin: None }
     }
 
-    /// The same with a second node where the engine allows it: from here on, contexts and people (clones of them too)
-    /// are at one node and the other in turn. So whatever races, races across nodes.
+    /// The same with a second node where the engine allows it, or as many as the run asks for: from here on, contexts
+    /// and people (clones of them too) are at one node after the other. So whatever races, races across nodes.
     pub async fn twin(mut self) -> TestApp {
-        if let Some(other) = self.other_node().await {
-            let routers = [self.router.clone(), other.router.clone()];
-            self.twin = Some(Arc::new(Twin { app: other.app, routers, turn: AtomicUsize::new(0) }));
+        let (mut others, mut routers) = (Vec::new(), vec![self.router.clone()]);
+        while routers.len() < nodes()
+            && let Some(other) = self.other_node().await
+        {
+            routers.push(other.router);
+            others.push(other.app);
+        }
+        if !others.is_empty() {
+            self.twin = Some(Arc::new(Twin { others, routers, turn: AtomicUsize::new(0) }));
         }
         self
     }
 
     /// What runs, on every node.
     pub fn apps(&self) -> Vec<Arc<App>> {
-        std::iter::once(&self.app).chain(self.twin.as_ref().map(|twin| &twin.app)).cloned().collect()
+        let others = self.twin.iter().flat_map(|twin| &twin.others);
+        std::iter::once(&self.app).chain(others).cloned().collect()
     }
 
     /// How many nodes act.
     pub fn nodes(&self) -> u64 {
-        if self.twin.is_some() { 2 } else { 1 }
+        self.apps().len() as u64
     }
 
     /// Waits until every node has heard of everything that is committed.
     pub async fn settled(&self) {
-        let Some(twin) = &self.twin else { return };
+        if self.twin.is_none() {
+            return;
+        }
         let head = self.app.db.changes_after(i64::MAX - 1, 0).await.unwrap().head;
-        for app in [&self.app, &twin.app] {
+        for app in self.apps() {
             while app.db.followed().is_some_and(|followed| followed < head) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
@@ -238,10 +259,8 @@ impl TestApp {
 
     /// The context of an act that no request asked for.
     pub fn cx(&self) -> Cx {
-        match &self.twin {
-            Some(twin) if twin.next() == 1 => Cx::internal(&twin.app, "test"),
-            _ => Cx::internal(&self.app, "test"),
-        }
+        let turn = self.twin.as_ref().map_or(0, |twin| twin.next());
+        Cx::internal(&self.apps()[turn], "test")
     }
 
     /// Moves time.
