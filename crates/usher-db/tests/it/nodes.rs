@@ -332,7 +332,8 @@ async fn each_node_knows_whether_others_have_the_database_open() -> Outcome {
         }
         Ok(())
     };
-    assert_eq!(orchard.db.others().await?, 0, "before it follows and afterwards");
+    // The server notices a moment late that a connection was closed: that of the database's making may still be seen.
+    others(0).await?;
     let other = orchard.again(&Options::default()).await?;
     others(1).await?;
     other.close().await;
