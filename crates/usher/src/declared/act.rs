@@ -3,7 +3,7 @@
 use super::plan::{self, Plan, of};
 use super::step::{Step, Which};
 use super::wanted::Wanted;
-use super::{Kind, Mark, live, store};
+use super::{ALL, Kind, Mark, live, store};
 use crate::accounts::groups;
 use crate::audit::{Entry, Event, Outcome};
 use crate::cx::Cx;
@@ -239,7 +239,7 @@ impl Doing<'_> {
     /// are kept with its mark.
     async fn grants(&mut self, id: GroupId, names: Vec<String>, kept: &BTreeSet<String>) -> Result<(), Error> {
         for name in names {
-            let subject = if name == "all" { serde_json::json!(kept).to_string() } else { String::new() };
+            let subject = if name == ALL { serde_json::json!(kept).to_string() } else { String::new() };
             self.mark(Kind::Grant, of(id, &name), subject).await?;
         }
         Ok(())

@@ -29,6 +29,9 @@ use std::str::FromStr;
 use usher_db::{Db, Error};
 use wanted::Wanted;
 
+/// The name that stands for every bucket.
+const ALL: &str = "all";
+
 /// How often a declaration is planned anew when people change things at the same moment, before it gives up.
 const TRIES: usize = 10;
 

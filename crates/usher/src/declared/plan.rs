@@ -2,7 +2,7 @@
 
 use super::step::{Step, Which};
 use super::wanted::{self, Wanted};
-use super::{Kind, Mark, store};
+use super::{ALL, Kind, Mark, store};
 use crate::accounts::groups::{self, GroupName, State};
 use crate::accounts::{self, Buckets, username};
 use crate::config::{Problem, Problems};
@@ -12,9 +12,6 @@ use crate::media::buckets;
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
 use usher_db::{Error, Tx};
-
-/// The name that stands for every bucket.
-const ALL: &str = "all";
 
 /// The changes, and the marks of things that are gone by themselves.
 #[derive(Debug, PartialEq, Eq, Default)]

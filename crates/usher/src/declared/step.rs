@@ -266,7 +266,7 @@ fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
 fn opens(names: &[String]) -> Option<String> {
     match names {
         [] => None,
-        [all] if all == "all" => Some("opens every bucket".to_owned()),
+        [all] if all == super::ALL => Some("opens every bucket".to_owned()),
         some => Some(format!("opens {}", list(some))),
     }
 }

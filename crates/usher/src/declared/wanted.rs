@@ -226,6 +226,6 @@ impl Judge<'_> {
 
 /// Names of buckets; `all` stands for every bucket, and makes the others needless.
 fn names(listed: &[String]) -> BTreeSet<String> {
-    let all = listed.iter().any(|name| name == "all");
-    if all { BTreeSet::from(["all".to_owned()]) } else { listed.iter().cloned().collect() }
+    let all = listed.iter().any(|name| name == super::ALL);
+    if all { BTreeSet::from([super::ALL.to_owned()]) } else { listed.iter().cloned().collect() }
 }
