@@ -7,12 +7,13 @@ use crate::login::Queue;
 use crate::machine::Machine;
 use crate::process::{Running, free_address};
 use crate::report::{Goal, Report};
-use crate::scale::{CONNECTIONS, END_ONE_IN, FULL, PACE, PACED, QUICK, REFRESHING, Scale};
+use crate::scale::{CONNECTIONS, END_ONE_IN, PACE, PACED, REFRESHING, Scale};
+use crate::settings::{Settings, Size};
 use crate::start::Starter;
 use crate::stats::median;
 use crate::tls::Pair;
 use crate::whole::{self, Flow};
-use crate::workshop::{House, Workshop, build, prepare};
+use crate::workshop::{House, prepare};
 use crate::{Told, http, login, memory, nginx, ranges, refresh};
 use clap::Args;
 use std::fs::File;
@@ -24,24 +25,13 @@ use std::sync::atomic::Ordering::Relaxed;
 /// `usher-bench all`
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// A million sessions and long stretches, for BENCHMARKS.md
-    #[arg(long, conflicts_with = "quick")]
-    full: bool,
-    /// Few sessions and short stretches, to see that everything works (the default)
-    #[arg(long)]
-    quick: bool,
-    /// The built `usher` to measure; else it is built now, as this program was
-    #[arg(long, value_name = "FILE")]
-    server: Option<PathBuf>,
+    #[command(flatten)]
+    size: Size,
+    #[command(flatten)]
+    settings: Settings,
     /// nginx, where it does not lie in a usual place
     #[arg(long, value_name = "FILE")]
     nginx: Option<PathBuf>,
-    /// Where to work, and to keep what was made; else a folder beside this program that is removed
-    #[arg(long, value_name = "DIR")]
-    work: Option<PathBuf>,
-    /// Print JSON instead of the table
-    #[arg(long)]
-    json: bool,
 }
 
 /// Everything a stage needs.
@@ -57,14 +47,10 @@ struct Run {
 
 /// Measures everything.
 pub async fn run(arguments: Arguments) -> Told<()> {
-    let scale = if arguments.full { FULL } else { QUICK };
+    let scale = arguments.size.scale();
     let cores = Cores::take()?;
     let own = std::env::current_exe()?;
-    let workshop = Workshop::open(arguments.work, &own)?;
-    let program = match arguments.server {
-        Some(path) => path,
-        None => build(&own, &cores)?,
-    };
+    let (workshop, program) = arguments.settings.open(&own, &cores)?;
     let folder = workshop.path.join("media");
     ranges::make_file(&folder, scale.file)?;
     let many =
@@ -83,16 +69,7 @@ pub async fn run(arguments: Arguments) -> Told<()> {
     let hello = run.hello(&own, None).await?;
     run.stages(&own, &hello, arguments.nginx.as_deref()).await?;
     drop(hello);
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&run.report)?);
-    } else {
-        println!("{}", run.report.markdown());
-    }
-    if run.report.faults.is_empty() {
-        Ok(())
-    } else {
-        Err("there were wrong answers; the numbers are worth nothing".into())
-    }
+    run.report.tell(&arguments.settings)
 }
 
 /// Ratios, round by round.

@@ -25,6 +25,7 @@ mod refresh;
 mod report;
 mod rng;
 mod scale;
+mod settings;
 mod soak;
 mod start;
 mod stats;

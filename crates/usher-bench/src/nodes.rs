@@ -9,10 +9,11 @@ use crate::login::Queue;
 use crate::machine::Machine;
 use crate::process::Running;
 use crate::report::{Goal, Report};
-use crate::scale::{CONNECTIONS, FULL, QUICK, REFRESHING, Scale};
+use crate::scale::{CONNECTIONS, REFRESHING, Scale};
+use crate::settings::{Settings, Size};
 use crate::start::Starter;
 use crate::stats::{median, micros, percentile};
-use crate::workshop::{House, Workshop, build, prepare};
+use crate::workshop::{House, prepare};
 use crate::{Told, clock, ranges, refresh};
 use clap::Args;
 use std::fs;
@@ -27,38 +28,23 @@ const LOGOUTS: usize = 40;
 /// `usher-bench nodes`
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Many sessions and long stretches, for BENCHMARKS.md
-    #[arg(long, conflicts_with = "quick")]
-    full: bool,
-    /// Few sessions and short stretches, to see that everything works (the default)
-    #[arg(long)]
-    quick: bool,
-    /// The built `usher` to measure; else it is built now, as this program was
-    #[arg(long, value_name = "FILE")]
-    server: Option<PathBuf>,
+    #[command(flatten)]
+    size: Size,
+    #[command(flatten)]
+    settings: Settings,
     /// Where PostgreSQL's `initdb` and `pg_ctl` are, where that is no usual place
     #[arg(long, value_name = "DIR")]
     postgres: Option<PathBuf>,
-    /// Where to work, and to keep what was made; else a folder beside this program that is removed
-    #[arg(long, value_name = "DIR")]
-    work: Option<PathBuf>,
-    /// Print JSON instead of the table
-    #[arg(long)]
-    json: bool,
 }
 
 /// Measures one node and two.
 pub async fn run(arguments: Arguments) -> Told<()> {
-    let scale = if arguments.full { FULL } else { QUICK };
+    let scale = arguments.size.scale();
     let cores = Cores::take()?;
     let own = std::env::current_exe()?;
-    let workshop = Workshop::open(arguments.work, &own)?;
     let bin =
         find(arguments.postgres).ok_or("PostgreSQL's programs are not installed; name them with --postgres DIR")?;
-    let program = match arguments.server {
-        Some(path) => path,
-        None => build(&own, &cores)?,
-    };
+    let (workshop, program) = arguments.settings.open(&own, &cores)?;
     let folder = workshop.path.join("media");
     ranges::make_file(&folder, scale.file)?;
     let sessions = scale.sessions.min(200_000);
@@ -91,16 +77,7 @@ pub async fn run(arguments: Arguments) -> Told<()> {
     let mut bench = Bench { scale, cores, starter, house, second, url: postgres.url.clone(), report };
     bench.one().await?;
     bench.two().await?;
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&bench.report)?);
-    } else {
-        println!("{}", bench.report.markdown());
-    }
-    if bench.report.faults.is_empty() {
-        Ok(())
-    } else {
-        Err("there were wrong answers; the numbers are worth nothing".into())
-    }
+    bench.report.tell(&arguments.settings)
 }
 
 struct Bench {

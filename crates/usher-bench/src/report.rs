@@ -1,6 +1,8 @@
 //! The table: what was measured, what it should be, and how far the two are apart.
 
+use crate::Told;
 use crate::machine::Machine;
+use crate::settings::Settings;
 use crate::stats::median;
 use serde::Serialize;
 use std::fmt::Write;
@@ -99,8 +101,18 @@ impl Report {
         }
     }
 
+    /// Prints it. A wrong answer is an error: then the numbers are worth nothing.
+    pub fn tell(&self, settings: &Settings) -> Told<()> {
+        settings.print(self, Report::markdown)?;
+        if self.faults.is_empty() {
+            Ok(())
+        } else {
+            Err("there were wrong answers; the numbers are worth nothing".into())
+        }
+    }
+
     /// For BENCHMARKS.md.
-    pub fn markdown(&self) -> String {
+    fn markdown(&self) -> String {
         let Machine { processor, cores, kernel, build } = &self.machine;
         let mut out = format!(
             "{processor}, {cores} cores, Linux {kernel}. Run: {}. Server: {}. Build: {build}.\n\n\

@@ -16,13 +16,13 @@ use crate::login::Queue;
 use crate::machine::Machine;
 use crate::process::free_address;
 use crate::ranges;
+use crate::settings::Settings;
 use crate::start::Starter;
-use crate::workshop::{Workshop, build, fill};
+use crate::workshop::fill;
 use crate::{Told, clock};
 use clap::Args;
 use mix::{Administering, Browsing, Done, Visiting, keep_on};
 use serde::Serialize;
-use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -34,15 +34,8 @@ pub struct Arguments {
     /// How long, without the preparation
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     minutes: u32,
-    /// The built `usher`; else it is built now, as this program was
-    #[arg(long, value_name = "FILE")]
-    server: Option<PathBuf>,
-    /// Where to work, and to keep what was made; else a folder beside this program that is removed
-    #[arg(long, value_name = "DIR")]
-    work: Option<PathBuf>,
-    /// Print JSON instead of the tables
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 /// Live sessions, and credentials of them: cookies and tokens to use again, to use once, and refresh tokens.
@@ -77,11 +70,7 @@ struct Outcome {
 pub async fn run(arguments: Arguments) -> Told<()> {
     let cores = Cores::take()?;
     let own = std::env::current_exe()?;
-    let workshop = Workshop::open(arguments.work, &own)?;
-    let program = match arguments.server {
-        Some(path) => path,
-        None => build(&own, &cores)?,
-    };
+    let (workshop, program) = arguments.settings.open(&own, &cores)?;
     let (folder, house) = (workshop.path.join("media"), workshop.path.join("soak"));
     ranges::make_file(&folder, FILM)?;
     if house.exists() {
@@ -131,11 +120,7 @@ pub async fn run(arguments: Arguments) -> Told<()> {
     faults.extend(lines.iter().filter(|line| !line.good).map(|line| format!("{} grows", line.what)));
     faults.extend(aged::left(&jobs.iter().map(|one| (one.job.as_str(), one.items)).collect(), length));
     let outcome = Outcome { minutes: arguments.minutes, machine: Machine::here(&cores), done, lines, jobs, faults };
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&outcome)?);
-    } else {
-        println!("{}", outcome.markdown());
-    }
+    arguments.settings.print(&outcome, Outcome::markdown)?;
     if outcome.faults.is_empty() { Ok(()) } else { Err("it is not as it should be; the faults stand above".into()) }
 }
 

@@ -70,7 +70,7 @@ pub struct Stats {
     pub jobs: u64,
     /// Writes that were run again because the transaction around them was lost.
     pub retried: u64,
-    /// Writes that took longer than 50 ms.
+    /// Writes that took longer than they may compute.
     pub slow: u64,
     /// Why the last attempt to write failed; `None` once a commit has succeeded again.
     pub last_error: Option<String>,
@@ -223,7 +223,23 @@ impl Db {
         T: Send + 'static,
     {
         match &self.engine {
-            Engine::Lite(engine) => engine.write(name, f).await,
+            Engine::Lite(engine) => engine.write(name, lite::WRITE_LIMIT, f).await,
+            Engine::Pg(engine) => engine.write(name, f).await,
+        }
+    }
+
+    /// The same for what an administrator does rarely and must be one commit however much it is: on SQLite it may compute
+    /// for three seconds, and every other write waits so long.
+    ///
+    /// # Errors
+    /// As [`Db::write`].
+    pub async fn write_at_length<T, F>(&self, name: &'static str, f: F) -> Result<T, Error>
+    where
+        F: AsyncFn(&mut Tx) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        match &self.engine {
+            Engine::Lite(engine) => engine.write(name, lite::LONG_WRITE_LIMIT, f).await,
             Engine::Pg(engine) => engine.write(name, f).await,
         }
     }

@@ -93,4 +93,13 @@ impl Cx {
     {
         self.app.db.write(name, work).await
     }
+
+    /// The same for what is rare and must be one commit however much it is ([`usher_db::Db::write_at_length`]).
+    pub async fn write_at_length<T, F>(&self, name: &'static str, work: F) -> Result<T, Error>
+    where
+        F: AsyncFn(&mut Tx) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.app.db.write_at_length(name, work).await
+    }
 }

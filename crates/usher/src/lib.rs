@@ -5,9 +5,9 @@
 //! function, one commit, one event). Around them: `accounts/` (who exists and what they may do),
 //! `devices/` (link codes), `oauth/` (its endpoints), `mail/` (letters),
 //! `tokens/` (what is derived from a session), `media/` (folders, media URLs, bytes), `audit/` (what
-//! happened), `declared/` (what a file declares), `admin/` (acts over all of them). `http/` is the edge and holds the route table, `pages/`
-//! the face, `cli/` the same acts from a terminal, `jobs/` what happens by itself, `config/` what the
-//! owner decides. `id`, `secret`, `time` and `cx` are leaves that all of them stand on.
+//! happened), `declared/` (what a file declares), `admin/` (acts over all of them). `http/` is the edge and holds the
+//! route table, `pages/` the face, `cli/` the same acts from a terminal, `jobs/` what happens by itself, `config/` what
+//! the owner decides. `id`, `secret`, `time`, `json` and `cx` are leaves that all of them stand on.
 //!
 //! [`App`] is everything a running server has in memory. `main` and the tests build it the same way.
 
@@ -25,6 +25,7 @@ pub mod http;
 pub mod id;
 pub mod installation;
 pub mod jobs;
+pub mod json;
 pub mod log;
 pub mod login;
 pub mod mail;

@@ -23,6 +23,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::fmt;
 use zeroize::Zeroizing;
 
+/// Leak scanners find the key by it; no other secret shares it.
 const MASTER_PREFIX: &str = "usk_";
 const FORM: &str = "v1";
 const NONCE: usize = 12;
@@ -232,7 +233,7 @@ fn parts(sealed: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Rng;
+    use crate::secret::{Kind, Rng};
     use proptest::prelude::*;
 
     const PLACE: &str = "keys:pkcs8:one";
@@ -247,6 +248,11 @@ mod tests {
 
     fn sealed() -> String {
         Vault::new(&master(1)).seal("keys", PLACE, b"value", &Rng::seeded(1)).unwrap_or_default()
+    }
+
+    #[test]
+    fn no_other_secret_looks_like_the_master_key() {
+        assert!(Kind::ALL.iter().all(|kind| kind.prefix() != MASTER_PREFIX));
     }
 
     #[test]

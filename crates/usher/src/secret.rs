@@ -126,7 +126,7 @@ impl Kind {
             Kind::Reset => "usw_",
             Kind::Verify => "usv_",
             Kind::Device => "usd_",
-            Kind::Known => "usk_",
+            Kind::Known => "usb_",
             Kind::Recover => "usf_",
         }
     }

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// What one write may compute. Every other writer waits meanwhile.
-pub(super) const WRITE_LIMIT: Duration = Duration::from_millis(50);
-/// The same in nanoseconds.
-const LIMIT: i64 = WRITE_LIMIT.as_nanos() as i64;
+pub(crate) const WRITE_LIMIT: Duration = Duration::from_millis(50);
+/// What one may compute that is rare and cannot be cut into slices.
+pub(crate) const LONG_WRITE_LIMIT: Duration = Duration::from_secs(3);
 /// Instructions of SQLite's machine between two looks at the clock: well under a millisecond.
 const STEPS_PER_LOOK: i32 = 20_000;
 /// How many prepared statements are kept; the whole registry fits.
@@ -21,6 +21,8 @@ const STATEMENTS_KEPT: usize = 1_024;
 const LOG_PAGES: u32 = 4_096;
 /// Page cache of the writer, in KiB.
 const WRITER_CACHE: u32 = 4_096;
+/// Said of a write that spent its allowance.
+const TOO_LONG: &str = "the write computed longer than a write may; do it in slices";
 
 /// A connection and the allowance of the write that runs on it.
 pub(crate) struct Connection {
@@ -56,7 +58,7 @@ impl Failure {
             | ErrorCode::FileLockingProtocolFailed
             | ErrorCode::DatabaseCorrupt
             | ErrorCode::NotADatabase => Error::Unavailable { statement, message },
-            ErrorCode::OperationInterrupted => Error::Other { statement, message: Allowance::MESSAGE.to_owned() },
+            ErrorCode::OperationInterrupted => Error::Other { statement, message: TOO_LONG.to_owned() },
             _ => Error::Other { statement, message },
         }
     }
@@ -111,9 +113,9 @@ impl Connection {
         &self.raw
     }
 
-    /// Starts the clock of a write.
-    pub(super) fn allow(&self) {
-        self.allowance.begin();
+    /// Starts the clock of a write that may compute for so long.
+    pub(super) fn allow(&self, limit: Duration) {
+        self.allowance.begin(limit);
     }
 
     /// Stops it: what follows is not the write's own work.
@@ -205,7 +207,7 @@ impl Connection {
 
     fn bound(&self, statement: &'static Statement, args: Vec<Value>) -> Result<CachedStatement<'_>, Error> {
         if self.allowance.is_spent() {
-            return Err(Error::other(statement.name, Allowance::MESSAGE));
+            return Err(Error::other(statement.name, TOO_LONG));
         }
         let failed = |error| Failure(error).named(statement.name);
         let sql = statement.lite.get_or_init(|| text::placeholders(statement.text));
@@ -226,30 +228,30 @@ impl Connection {
 /// machine that was busy with something else; that clock is a call into the kernel, so it is asked only once as much time
 /// has passed on the wall, before which no write can have computed so long.
 struct Allowance {
-    since: AtomicI64,
+    /// Before this moment nothing can be spent. Both are in nanoseconds of their clocks.
+    wall_until: AtomicI64,
     cpu_until: AtomicI64,
 }
 
 impl Allowance {
-    const MESSAGE: &'static str = "the write computed longer than 50 ms; do it in slices";
-
     fn none() -> Allowance {
-        Allowance { since: AtomicI64::new(i64::MAX), cpu_until: AtomicI64::new(i64::MAX) }
+        Allowance { wall_until: AtomicI64::new(i64::MAX), cpu_until: AtomicI64::new(i64::MAX) }
     }
 
-    fn begin(&self) {
-        self.since.store(nanos(ClockId::Monotonic), Ordering::Relaxed);
-        self.cpu_until.store(nanos(ClockId::ThreadCPUTime).saturating_add(LIMIT), Ordering::Relaxed);
+    fn begin(&self, limit: Duration) {
+        let limit = i64::try_from(limit.as_nanos()).unwrap_or(i64::MAX);
+        self.wall_until.store(nanos(ClockId::Monotonic).saturating_add(limit), Ordering::Relaxed);
+        self.cpu_until.store(nanos(ClockId::ThreadCPUTime).saturating_add(limit), Ordering::Relaxed);
     }
 
     fn end(&self) {
-        self.since.store(i64::MAX, Ordering::Relaxed);
+        self.wall_until.store(i64::MAX, Ordering::Relaxed);
     }
 
     fn is_spent(&self) -> bool {
-        let since = self.since.load(Ordering::Relaxed);
-        since != i64::MAX
-            && nanos(ClockId::Monotonic).saturating_sub(since) > LIMIT
+        let wall_until = self.wall_until.load(Ordering::Relaxed);
+        wall_until != i64::MAX
+            && nanos(ClockId::Monotonic) > wall_until
             && nanos(ClockId::ThreadCPUTime) > self.cpu_until.load(Ordering::Relaxed)
     }
 }

@@ -2,11 +2,14 @@
 use crate::{Error, Tx};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// A write whose types the writer need not know.
 pub(super) trait Work: Send {
     fn name(&self) -> &'static str;
+    /// What it may compute.
+    fn limit(&self) -> Duration;
     /// Runs it and keeps its answer. May be called again, after a rollback.
     fn run(&mut self, tx: &mut Tx) -> Result<(), Error>;
     /// Gives the kept answer, or the failure.
@@ -15,14 +18,20 @@ pub(super) trait Work: Send {
 
 pub(super) struct Job<T, F> {
     name: &'static str,
+    limit: Duration,
     f: F,
     kept: Option<T>,
     reply: oneshot::Sender<Result<T, Error>>,
 }
 
 impl<T, F> Job<T, F> {
-    pub(super) fn new(name: &'static str, f: F, reply: oneshot::Sender<Result<T, Error>>) -> Job<T, F> {
-        Job { name, f, kept: None, reply }
+    pub(super) fn new(
+        name: &'static str,
+        limit: Duration,
+        f: F,
+        reply: oneshot::Sender<Result<T, Error>>,
+    ) -> Job<T, F> {
+        Job { name, limit, f, kept: None, reply }
     }
 }
 
@@ -33,6 +42,10 @@ where
 {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn limit(&self) -> Duration {
+        self.limit
     }
 
     fn run(&mut self, tx: &mut Tx) -> Result<(), Error> {

@@ -12,7 +12,7 @@ mod schema;
 mod text;
 mod writer;
 
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, LONG_WRITE_LIMIT, WRITE_LIMIT};
 pub(crate) use open::examine;
 pub(crate) use rows::{Table, reader, rows, tables};
 
@@ -23,6 +23,7 @@ use readers::Readers;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Writes that may wait. At some ten thousand a second this is a fraction of a second; beyond it, saying so is kinder.
@@ -145,14 +146,14 @@ impl Engine {
         off_thread("backup", move || copy::backup(&from, &to)).await
     }
 
-    pub(crate) async fn write<T, F>(&self, name: &'static str, f: F) -> Result<T, Error>
+    pub(crate) async fn write<T, F>(&self, name: &'static str, limit: Duration, f: F) -> Result<T, Error>
     where
         F: AsyncFn(&mut Tx) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
         self.serving(name)?;
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Job::new(name, f, reply));
+        let job = Box::new(Job::new(name, limit, f, reply));
         self.queue.try_send(Message::Write(job)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Error::unavailable(name, "too many writes are waiting"),
             mpsc::error::TrySendError::Closed(_) => closed(name),

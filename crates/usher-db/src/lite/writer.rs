@@ -4,7 +4,7 @@
 //! transaction that is lost (full disk, I/O error) takes nobody's answer with it, since each job is then run once more,
 //! alone, and hears of its own fate.
 use super::job::Work;
-use super::{Connection, Message, Shared, connection::WRITE_LIMIT};
+use super::{Connection, Message, Shared};
 use crate::tx::Engine;
 use crate::{Change, Error, Tx};
 use std::fs::File;
@@ -190,12 +190,12 @@ impl Writer {
     #[expect(clippy::disallowed_methods, reason = "a length on this machine, for the log")]
     fn run_one(&mut self, job: &mut dyn Work) -> Result<Option<Vec<crate::feed::Announcement>>, Error> {
         self.tx.begin();
-        self.connection().allow();
+        self.connection().allow(job.limit());
         let started = Instant::now();
         let ran = catch_unwind(AssertUnwindSafe(|| job.run(&mut self.tx)));
         let took = started.elapsed();
         self.connection().allow_any();
-        if took > WRITE_LIMIT {
+        if took > job.limit() {
             self.shared.slow.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(write = job.name(), took_ms = took.as_millis() as u64, "a write held the writer for long");
         }

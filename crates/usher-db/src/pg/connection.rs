@@ -14,6 +14,9 @@ use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_check
 pub(super) enum Trouble {
     /// Another transaction was in the way (40001, 40P01): running this one again helps.
     Again,
+    /// A unique index refused (23505). What another transaction has just committed may have been invisible to the guards
+    /// of this one; run again, they see it.
+    Taken,
     /// The connection is of no use any more; nothing of its open transaction was kept. On another one it may work.
     Lost,
     /// Nothing came back in time. The connection is given up, and so is the attempt: its caller has waited enough.
@@ -215,6 +218,7 @@ impl Connection {
         let message = format!("{} ({code})", told.message());
         match code {
             "23505" => {
+                self.trouble = Some(Trouble::Taken);
                 let index = told.constraint().unwrap_or("a unique index");
                 return Error::Unique { statement, message: format!("{index} refused") };
             }

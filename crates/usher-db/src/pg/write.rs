@@ -1,4 +1,5 @@
 //! A write: a transaction of its own, run again when another one was in the way, never again once it may have committed.
+//! A unique index that refuses counts as such once: the guards of the second run see who was quicker, and say so.
 use super::Shared;
 use super::connection::{CommitFailed, Trouble};
 use super::pool::{Lease, Pool};
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 /// How often one write is begun. Each time somebody else has got on, so a crowd gets through.
 const ATTEMPTS: u32 = 10;
+/// The same when a unique index refused it: whoever took its place is seen by then, and stays.
+const ATTEMPTS_IF_TAKEN: u32 = 2;
 
 /// How one attempt failed.
 struct Failed {
@@ -40,7 +43,12 @@ where
             }
             Err(failed) => failed,
         };
-        if !matches!(failed.again, Some(Trouble::Again | Trouble::Lost)) || attempt == ATTEMPTS {
+        let attempts = match failed.again {
+            Some(Trouble::Again | Trouble::Lost) => ATTEMPTS,
+            Some(Trouble::Taken) => ATTEMPTS_IF_TAKEN,
+            Some(Trouble::Late) | None => 1,
+        };
+        if attempt >= attempts {
             if failed.error.is_unavailable() {
                 shared.failed(Some(failed.error.to_string()));
             }

@@ -38,6 +38,19 @@ async fn until(come: impl Fn() -> bool) {
     }
 }
 
+/// A node that can be cut off, and notices soon.
+async fn behind_a_wire(database: &Database) -> Result<(Wire, Db), Box<dyn std::error::Error + Send + Sync>> {
+    let wire = Wire::to(database).await;
+    let options = Options {
+        staleness: Duration::from_secs(2),
+        statement_timeout: Duration::from_millis(500),
+        connect_timeout: Duration::from_millis(500),
+        ..Options::default()
+    };
+    let db = Db::open_with(&wire.url.parse()?, &SCHEMA, &options).await?;
+    Ok((wire, db))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_node_commits_the_other_hears_once_and_in_order() -> Outcome {
     if about_nodes() {
@@ -229,19 +242,43 @@ async fn a_migration_that_fails_leaves_nothing_and_another_programs_tables_are_l
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_looked_before_another_took_the_place_looks_again() -> Outcome {
+    if about_nodes() {
+        return Ok(());
+    }
+    let orchard = Orchard::new().await?;
+    let other = orchard.again(&Options::default()).await?;
+    for fruit in ["apple", "fig", "plum", "pear"] {
+        let mut tasks = JoinSet::new();
+        for n in 0..8 {
+            let db = if n % 2 == 0 { orchard.db.clone() } else { other.clone() };
+            tasks.spawn(async move {
+                db.write("take", async move |tx: &mut Tx| {
+                    let free = tx.one(&FIND, args![fruit]).await?.is_none();
+                    if free {
+                        tx.execute(&GROW, args![fruit, "red"]).await?;
+                    }
+                    Ok(free)
+                })
+                .await
+            });
+        }
+        let mut took = 0;
+        while let Some(done) = tasks.join_next().await {
+            took += usize::from(done??);
+        }
+        assert_eq!(took, 1, "{fruit}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_cut_off_says_so_after_its_bound_and_recovers_by_itself() -> Outcome {
     if about_nodes() {
         return Ok(());
     }
     let database = Database::of(&SCHEMA).await;
-    let wire = Wire::to(&database).await;
-    let options = Options {
-        staleness: Duration::from_secs(2),
-        statement_timeout: Duration::from_millis(500),
-        connect_timeout: Duration::from_millis(500),
-        ..Options::default()
-    };
-    let db = Db::open_with(&wire.url.parse()?, &SCHEMA, &options).await?;
+    let (wire, db) = behind_a_wire(&database).await?;
     let other = Db::open(&database.url().parse()?, &SCHEMA).await?;
     let ear = Ear::at(&db);
     grow(&other, "before".into()).await?;
@@ -270,14 +307,7 @@ async fn a_node_that_missed_pruned_changes_is_told_to_forget_everything() -> Out
         return Ok(());
     }
     let database = Database::of(&SCHEMA).await;
-    let wire = Wire::to(&database).await;
-    let options = Options {
-        staleness: Duration::from_secs(2),
-        statement_timeout: Duration::from_millis(500),
-        connect_timeout: Duration::from_millis(500),
-        ..Options::default()
-    };
-    let db = Db::open_with(&wire.url.parse()?, &SCHEMA, &options).await?;
+    let (wire, db) = behind_a_wire(&database).await?;
     let other = Db::open(&database.url().parse()?, &SCHEMA).await?;
     let ear = Ear::at(&db);
     wire.cut(true);

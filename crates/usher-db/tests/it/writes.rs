@@ -165,6 +165,23 @@ async fn a_write_that_computes_too_long_is_stopped_and_its_neighbors_are_run_aga
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_must_be_one_commit_may_compute_longer() -> Outcome {
+    if about_the_file() {
+        return Ok(());
+    }
+    let orchard = Orchard::new().await?;
+    let work = async |tx: &mut Tx| {
+        tx.execute(&GROW, args!["apple", "red"]).await?;
+        tx.execute(&SLOW, args![3_000_000_i64]).await
+    };
+    assert!(orchard.db.write("long", work).await.is_err_and(|error| error.to_string().contains("slices")));
+    assert!(ids(&orchard).await?.is_empty());
+    orchard.db.write_at_length("long", work).await?;
+    assert_eq!(ids(&orchard).await?, ["apple"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_32_guarded_updates_at_once_exactly_one_wins() -> Outcome {
     let orchard = Orchard::new().await?;
     grow(&orchard.db, "apple".into()).await?;

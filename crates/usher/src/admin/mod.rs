@@ -490,15 +490,23 @@ pub async fn list(db: &Db, part: &str, after: Option<AccountId>, limit: u32) -> 
         // What cannot be in a name is in none; it must not read as a search for nothing, which finds everybody.
         None => return Ok(Some(Listed { accounts: Vec::new(), next: None })),
     };
-    let mut rows = accounts::list(db, &key, &part, limit.saturating_add(1)).await?;
-    let more = rows.len() > limit as usize;
-    rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|account| account.id);
+    let rows = accounts::list(db, &key, &part, limit.saturating_add(1)).await?;
+    let (rows, next) = one_page(rows, limit, |account| account.id);
     let mut accounts = Vec::with_capacity(rows.len());
     for account in rows {
         accounts.push(details(db, account).await?);
     }
     Ok(Some(Listed { accounts, next }))
+}
+
+/// The rows of one page out of what was read for it, which is one more than the page shows; and the last of them, by its
+/// id, when others follow.
+pub fn one_page<T, I>(mut rows: Vec<T>, limit: u32, id: impl Fn(&T) -> I) -> (Vec<T>, Option<I>) {
+    let limit = limit as usize;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(id);
+    (rows, next)
 }
 
 /// The first of these bucket names that is neither configured nor among those that are `held` already.

@@ -40,7 +40,7 @@ pub(super) async fn carry_out(cx: &Cx, wanted: &Wanted, plan: &Plan) -> Result<O
     let links: Vec<(String, MadeLink)> = links.collect();
     let (wanted, planned, now) = (wanted.clone(), plan.steps.clone(), cx.now);
     let done = cx
-        .write("declared.apply", async move |tx| {
+        .write_at_length("declared.apply", async move |tx| {
             store::hold(tx).await?;
             let plan = match plan::plan(tx, &wanted, now).await? {
                 Ok(plan) if plan.steps == planned => plan,

@@ -172,27 +172,54 @@ pub async fn apply(cx: &Cx, file: &File, mode: Mode) -> Result<Applied, ApplyErr
 /// Plans in a transaction that is rolled back: all of it is seen as it stands at one moment.
 async fn planned(cx: &Cx, wanted: &Wanted) -> Result<Result<Plan, Problems>, Error> {
     let (wanted, now) = (wanted.clone(), cx.now);
-    cx.write("declared.plan", async move |tx| {
+    cx.write_at_length("declared.plan", async move |tx| {
         let plan = plan::plan(tx, &wanted, now).await?;
         Ok(tx.undo(plan))
     })
     .await
 }
 
-/// Which files declared the things of a kind: the name of the file by what the mark stands for (see [`Kind`]: a subject
-/// where there is one, else the key).
-pub async fn owners(db: &Db, kind: Kind) -> Result<BTreeMap<String, String>, Error> {
-    let marks = store::marks_of_kind(db, kind).await?;
-    let of = |mark: Mark| match kind {
-        Kind::Group | Kind::Used | Kind::Invite => (mark.subject, mark.owner),
-        Kind::App | Kind::Bucket | Kind::Member | Kind::Grant | Kind::Factor => (mark.key, mark.owner),
-    };
-    Ok(marks.into_iter().map(of).collect())
+/// The file that declares a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// It made the group, and takes it away again.
+    Made(String),
+    /// It gives something to a group that people made.
+    Uses(String),
 }
 
-/// The key of a mark on something in a group: on a member, the account's id.
-pub fn inside(group: GroupId, what: impl std::fmt::Display) -> String {
-    plan::of(group, what)
+/// Which groups files declare, by their ids.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn groups(db: &Db) -> Result<BTreeMap<String, Keeper>, Error> {
+    let mut groups = BTreeMap::new();
+    for mark in store::marks_of_kind(db, Kind::Used).await? {
+        groups.insert(mark.subject, Keeper::Uses(mark.owner));
+    }
+    for mark in store::marks_of_kind(db, Kind::Group).await? {
+        groups.insert(mark.subject, Keeper::Made(mark.owner));
+    }
+    Ok(groups)
+}
+
+/// Which members of a group files put in, by the accounts' ids, each with the name of the file.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn members(db: &Db, group: GroupId) -> Result<BTreeMap<String, String>, Error> {
+    let inside = plan::of(group, "");
+    let of = |mark: Mark| mark.key.strip_prefix(&inside).map(|account| (account.to_owned(), mark.owner));
+    Ok(store::marks_of_kind(db, Kind::Member).await?.into_iter().filter_map(of).collect())
+}
+
+/// Which invitations files declare, by the links' ids, each with the name of the file.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn invites(db: &Db) -> Result<BTreeMap<String, String>, Error> {
+    let marks = store::marks_of_kind(db, Kind::Invite).await?;
+    Ok(marks.into_iter().map(|mark| (mark.subject, mark.owner)).collect())
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use crate::cx::Cx;
 use std::collections::BTreeSet;
 use usher_db::Error;
 
+/// How many groups, members, apps, buckets and invitations a file declares at most: what one commit takes in well under
+/// a second, and takes away again.
+const MOST: usize = 5_000;
 /// The longest name of a file's things, in characters.
 const LONGEST_OWNER: usize = 100;
 /// The longest note on an invitation, in characters.
@@ -62,6 +65,7 @@ impl Wanted {
     ) -> Result<Result<Wanted, Problems>, Error> {
         let mut judge = Judge { config: &cx.app.config, lines: &lines, found: Vec::new() };
         let owner = judge.owner(declaration.name.as_deref(), file);
+        judge.size(&declaration);
         let groups = judge.groups(&declaration.groups);
         judge.apps(&declaration.apps);
         judge.buckets(&declaration.buckets);
@@ -104,6 +108,27 @@ impl Judge<'_> {
             self.refuse("name", Some(&owner), expected, "It marks what this file makes; choose a short one.");
         }
         owner
+    }
+
+    /// Refuses more than one commit ought to hold, at the place where it is too much.
+    fn size(&mut self, declaration: &Declaration) {
+        let Declaration { groups, apps, buckets, invites, .. } = declaration;
+        let tables = |kind, count: usize| (0..count).map(move |index| (format!("{kind}[{index}].name"), 1));
+        let members =
+            groups.iter().enumerate().map(|(index, group)| (format!("group[{index}].members"), group.members.len()));
+        let invites = (0..invites.len()).map(|index| (format!("invite[{index}].key"), 1));
+        let things = tables("group", groups.len()).chain(members).chain(tables("app", apps.len()));
+        let things = things.chain(tables("bucket", buckets.len())).chain(invites);
+        let sums = things.scan(0, |sum, (key, count)| {
+            *sum += count;
+            Some((key, *sum))
+        });
+        if let Some((key, _)) = { sums }.find(|(_, sum)| *sum > MOST) {
+            let said = format!("more than {MOST} groups, members, apps, buckets and invitations");
+            let remedy =
+                "Declare them in several files, each with a name of its own, or let people join by an invitation.";
+            self.refuse(&key, None, said, remedy);
+        }
     }
 
     fn groups(&mut self, groups: &[config::Group]) -> Vec<Group> {

@@ -5,6 +5,7 @@ use super::failure::Failure;
 use crate::cx::Cx;
 use crate::gate::{self, Caller, Door, Refusal, Shown};
 use crate::http::accept::TooSlow;
+use crate::json;
 use axum::body::Bytes;
 use axum::extract::rejection::{FormRejection, JsonRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
@@ -133,7 +134,7 @@ async fn json_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes,
         ));
     }
     let body = Bytes::from_request(request, state).await.map_err(|error| unreadable(error.status(), &error))?;
-    if depth(&body) > MAX_DEPTH {
+    if json::depth(&body) > MAX_DEPTH {
         return Err(Failure::new(StatusCode::BAD_REQUEST, "invalid_json", "The body is nested too deep."));
     }
     Ok(body)
@@ -155,25 +156,6 @@ fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind == "application/json" || kind.starts_with("application/") && kind.ends_with("+json")
-}
-
-/// The greatest depth of nesting, judged before anything is parsed. Brackets in strings do not count.
-fn depth(json: &[u8]) -> usize {
-    let (mut now, mut most, mut quoted, mut escaped) = (0_usize, 0, false, false);
-    for byte in json {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'[' | b'{' if !quoted => {
-                now += 1;
-                most = most.max(now);
-            }
-            b']' | b'}' if !quoted => now = now.saturating_sub(1),
-            _ => {}
-        }
-    }
-    most
 }
 
 /// A JSON body that may be absent altogether.

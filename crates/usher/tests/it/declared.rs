@@ -231,6 +231,8 @@ async fn a_group_that_people_made_is_used_and_given_back() {
         ["~ group Family: opens films", "+ member bob: in FAMILY"],
         "its name is theirs"
     );
+    let listed = group(&admin, "Family").await;
+    assert_eq!((&listed["used_by"], &listed["declared_by"]), (&json!("household.toml"), &json!(null)));
     assert_eq!(done(&app, &there).await, ["~ group Family: no longer opens films", "- member bob: in Family"]);
     assert_eq!(
         (members(&admin, "Family").await, &group(&admin, "Family").await["buckets"]),
@@ -484,8 +486,8 @@ async fn what_the_configuration_comes_to_name_hides_what_was_declared() {
 }
 
 #[tokio::test]
-async fn pages_say_what_a_file_declares() {
-    let app = TestApp::new().await;
+async fn pages_and_the_api_say_what_a_file_declares() {
+    let app = TestApp::with(|config| config.accounts.signup = Signup::Invite).await;
     let admin = app.admin("root").await;
     app.account("alice", Role::User).await;
     app.account("carol", Role::User).await;
@@ -493,7 +495,7 @@ async fn pages_say_what_a_file_declares() {
     let place = films();
     let mine = admin.post("/api/v1/groups", json!({"name": "Friends", "buckets": []})).await.json();
     let text = format!(
-        "{FAMILY}[[group]]\nname = \"Friends\"\nmembers = [\"bob\"]\n[[app]]\nname = \"player\"\n{}",
+        "{FAMILY}[[group]]\nname = \"Friends\"\nmembers = [\"bob\"]\n[[app]]\nname = \"player\"\n[[invite]]\nkey = \"eve\"\n{}",
         bucket("films", place.path())
     );
     done(&app, &text).await;
@@ -505,6 +507,15 @@ async fn pages_say_what_a_file_declares() {
     admin.form(&format!("/admin/groups/{id}/members"), &[("username", "carol")]).await;
     let page = admin.get(&format!("/admin/groups/{id}")).await.text();
     assert_eq!(page.matches("<span class=\"badge\">Declared</span>").count(), 2, "two of three members");
+    assert_eq!(group(&admin, "Family").await["declared_by"], "household.toml");
+    let family = admin.get(&format!("/api/v1/groups/{id}")).await.json();
+    let of = |name: &str| family["members"].as_array().unwrap().iter().find(|one| one["username"] == name).unwrap();
+    assert_eq!(family["declared_by"], "household.toml");
+    assert_eq!((&of("alice")["declared_by"], &of("carol")["declared_by"]), (&json!("household.toml"), &json!(null)));
+    admin.post("/api/v1/invites", json!({"note": "for frank"})).await;
+    let invites = admin.get("/api/v1/invites").await.json();
+    let by: Vec<&Value> = invites["invites"].as_array().unwrap().iter().map(|one| &one["declared_by"]).collect();
+    assert_eq!(by, [&json!(null), &json!("household.toml")], "newest first");
     let page = admin.get(&format!("/admin/groups/{}", mine["id"].as_str().unwrap())).await.text();
     assert!(page.contains("household.toml gives something to this group"), "{page}");
     let server = admin.get("/admin/server").await.text();
@@ -513,34 +524,44 @@ async fn pages_say_what_a_file_declares() {
     assert!(audit.contains("usher apply") && audit.contains("household.toml: + group Family: opens films"), "{audit}");
 }
 
+/// A file with one group of so many members, `person 0` and on.
+fn crowd(members: usize) -> String {
+    let names: Vec<String> = (0..members).map(|n| format!("\"person {n}\"")).collect();
+    format!("[[group]]\nname = \"Crowd\"\nmembers = [{}]\n", names.join(", "))
+}
+
 #[tokio::test]
-async fn a_file_may_hold_a_hundred_members() {
+async fn a_file_may_hold_a_crowd_and_a_limit_is_told() {
     let app = TestApp::new().await;
     app.admin("root").await;
-    let cx = app.cx();
-    let now = cx.now;
-    let ids: Vec<_> = (0..100).map(|_| usher::id::AccountId::new(now, &app.app.rng)).collect();
-    let made = async move |tx: &mut usher_db::Tx| {
-        for (n, id) in ids.iter().enumerate() {
-            let username = usher::accounts::username::Username::parse(&format!("person {n:03}")).unwrap();
-            let new = accounts::NewAccount {
-                id: *id,
-                username,
-                password: None,
-                role: Role::User,
-                buckets: Buckets::None,
-                must_change: false,
-            };
-            accounts::create(tx, &new, now).await?.unwrap();
-        }
-        Ok(())
-    };
-    cx.write("test.people", made).await.unwrap();
-    let names: Vec<String> = (0..100).map(|n| format!("\"person {n:03}\"")).collect();
-    let text = format!("[[group]]\nname = \"Crowd\"\nmembers = [{}]\n", names.join(", "));
-    assert_eq!(done(&app, &text).await.len(), 101);
-    assert!(planned(&app, &text).await.is_empty());
-    assert_eq!(done(&app, "").await.len(), 1);
+    let (cx, rng) = (app.cx(), app.app.rng.clone());
+    for hundred in 0..10 {
+        let now = cx.now;
+        let ids: Vec<_> = (0..100).map(|_| usher::id::AccountId::new(now, &rng)).collect();
+        let made = async move |tx: &mut usher_db::Tx| {
+            for (n, id) in ids.iter().enumerate() {
+                let username = format!("person {}", hundred * 100 + n);
+                let new = accounts::NewAccount {
+                    id: *id,
+                    username: usher::accounts::username::Username::parse(&username).unwrap(),
+                    password: None,
+                    role: Role::User,
+                    buckets: Buckets::None,
+                    must_change: false,
+                };
+                accounts::create(tx, &new, now).await?.unwrap();
+            }
+            Ok(())
+        };
+        cx.write("test.people", made).await.unwrap();
+    }
+    assert_eq!(done(&app, &crowd(1_000)).await.len(), 1_001);
+    assert_eq!(app.count("SELECT count(*) FROM memberships"), 1_000);
+    assert!(planned(&app, &crowd(1_000)).await.is_empty());
+    let text = refused(&app, &crowd(5_000)).await;
+    assert!(text.contains(":3: group[0].members: more than 5000 groups"), "{text}");
+    assert_eq!(done(&app, "").await.len(), 1, "the group goes, and takes its marks along");
+    assert_eq!(app.count("SELECT count(*) FROM declared_marks"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

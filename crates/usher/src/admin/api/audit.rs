@@ -1,6 +1,7 @@
 //! The audit log, to read.
 
 use super::{Closed, page};
+use crate::admin::one_page;
 use crate::audit::{self, Event, Filter, Recorded};
 use crate::http::extract::{Admin, Query};
 use crate::http::failure::{Failure, Problem};
@@ -116,9 +117,7 @@ pub async fn export(Admin(cx): Admin, Query(query): Query<ExportQuery>) -> Resul
 pub async fn list(Admin(cx): Admin, Query(query): Query<AuditQuery>) -> Result<axum::Json<AuditEvents>, Failure> {
     let limit = page(query.limit);
     let filter = Filter { before: query.before, ..filter(query.event, query.account, query.since.as_deref())? };
-    let mut events = audit::list(&cx.app.db, &filter, limit + 1).await?;
-    let more = events.len() > limit as usize;
-    events.truncate(limit as usize);
-    let next = events.last().filter(|_| more).map(|event| event.id.to_string());
+    let events = audit::list(&cx.app.db, &filter, limit + 1).await?;
+    let (events, next) = one_page(events, limit, |event| event.id.to_string());
     Ok(axum::Json(AuditEvents { events, next }))
 }

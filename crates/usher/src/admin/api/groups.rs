@@ -5,6 +5,7 @@ use crate::accounts::groups::{self as rules, GroupName};
 use crate::accounts::{self, Buckets, Group};
 use crate::admin;
 use crate::cx::Cx;
+use crate::declared::{self, Keeper};
 use crate::http::extract::{Admin, Id, Json, Query};
 use crate::http::failure::{Failure, Problem};
 use crate::id::{AccountId, GroupId};
@@ -16,6 +17,28 @@ use serde::{Deserialize, Serialize};
 
 /// Groups that a list holds at most.
 const MOST_GROUPS: u32 = 1_000;
+
+/// Which file of `usher apply` declares a group; at most one of the two is there.
+#[derive(Default, Serialize, utoipa::ToSchema)]
+pub struct GroupKeeper {
+    /// The file that made it, and takes it away when it names it no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub declared_by: Option<String>,
+    /// The file that gives something to this group, which people made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used_by: Option<String>,
+}
+
+impl From<Option<Keeper>> for GroupKeeper {
+    fn from(keeper: Option<Keeper>) -> GroupKeeper {
+        let none = GroupKeeper::default();
+        match keeper {
+            Some(Keeper::Made(file)) => GroupKeeper { declared_by: Some(file), ..none },
+            Some(Keeper::Uses(file)) => GroupKeeper { used_by: Some(file), ..none },
+            None => none,
+        }
+    }
+}
 
 /// A group in a list.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -31,6 +54,9 @@ pub struct GroupBrief {
     /// When it was made.
     #[schema(format = DateTime)]
     pub created_at: String,
+    /// The file that declares it, if one does.
+    #[serde(flatten)]
+    pub keeper: GroupKeeper,
 }
 
 /// Every group.
@@ -40,8 +66,9 @@ pub struct GroupList {
     pub groups: Vec<GroupBrief>,
 }
 
-async fn brief(cx: &Cx, group: Group, members: u64) -> Result<GroupBrief, Failure> {
+async fn brief(cx: &Cx, group: Group, members: u64, keeper: Option<Keeper>) -> Result<GroupBrief, Failure> {
     Ok(GroupBrief {
+        keeper: keeper.into(),
         id: group.id.to_string(),
         buckets: rules::buckets_of(&cx.app.db, &group).await?.names(),
         members,
@@ -55,8 +82,10 @@ async fn brief(cx: &Cx, group: Group, members: u64) -> Result<GroupBrief, Failur
     (status = 200, description = "The groups", body = GroupList), Closed))]
 pub async fn list(Admin(cx): Admin) -> Result<axum::Json<GroupList>, Failure> {
     let mut groups = Vec::new();
+    let mut keepers = declared::groups(&cx.app.db).await?;
     for (group, members) in rules::list(&cx.app.db, MOST_GROUPS).await? {
-        groups.push(brief(&cx, group, members).await?);
+        let keeper = keepers.remove(&group.id.to_string());
+        groups.push(brief(&cx, group, members, keeper).await?);
     }
     Ok(axum::Json(GroupList { groups }))
 }
@@ -87,7 +116,7 @@ pub async fn create(Admin(cx): Admin, Json(body): Json<NewGroup>) -> Result<Resp
     let id = admin::groups::create(&cx, name(&body.name)?, buckets).await?;
     let group = find(&cx, id).await?;
     let location = [(LOCATION, format!("/api/v1/groups/{id}"))];
-    Ok((StatusCode::CREATED, location, axum::Json(brief(&cx, group, 0).await?)).into_response())
+    Ok((StatusCode::CREATED, location, axum::Json(brief(&cx, group, 0, None).await?)).into_response())
 }
 
 async fn find(cx: &Cx, id: GroupId) -> Result<Group, Failure> {
@@ -112,6 +141,9 @@ pub struct GroupMember {
     pub id: String,
     /// Its name.
     pub username: String,
+    /// The file of `usher apply` that put it in; absent when people did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub declared_by: Option<String>,
 }
 
 /// A group with a page of its members.
@@ -126,6 +158,9 @@ pub struct GroupDetails {
     /// When it was made.
     #[schema(format = DateTime)]
     pub created_at: String,
+    /// The file that declares it, if one does.
+    #[serde(flatten)]
+    pub keeper: GroupKeeper,
     /// Its members in the order of their names.
     pub members: Vec<GroupMember>,
     /// What to send as `after` for the next members; absent on the last page.
@@ -142,16 +177,21 @@ async fn load(cx: &Cx, id: GroupId, query: MemberQuery) -> Result<GroupDetails, 
             .ok_or_else(|| Failure::invalid("The account to go on after is gone; begin again."))?,
     };
     let limit = page(query.limit);
-    let mut members = rules::members(&cx.app.db, id, &after, limit + 1).await?;
-    let more = members.len() > limit as usize;
-    members.truncate(limit as usize);
+    let members = rules::members(&cx.app.db, id, &after, limit + 1).await?;
+    let (members, next) = admin::one_page(members, limit, |(id, _)| id.to_string());
+    let mut put_in = declared::members(&cx.app.db, id).await?;
+    let mut member = |(id, username): (AccountId, String)| {
+        let id = id.to_string();
+        GroupMember { declared_by: put_in.remove(&id), id, username }
+    };
     Ok(GroupDetails {
         id: id.to_string(),
         buckets: rules::buckets_of(&cx.app.db, &group).await?.names(),
         created_at: group.created_at.rfc3339(),
         name: group.name,
-        next: members.last().filter(|_| more).map(|(id, _)| id.to_string()),
-        members: members.into_iter().map(|(id, username)| GroupMember { id: id.to_string(), username }).collect(),
+        next,
+        members: members.into_iter().map(&mut member).collect(),
+        keeper: declared::groups(&cx.app.db).await?.remove(&id.to_string()).into(),
     })
 }
 

@@ -3,6 +3,7 @@
 use super::{Closed, SingleUseLink, Unread, buckets, groups, plain};
 use crate::accounts::Buckets;
 use crate::admin;
+use crate::declared;
 use crate::http::extract::{Admin, Id, Json};
 use crate::http::failure::{Failure, Problem};
 use crate::id::LinkId;
@@ -24,6 +25,9 @@ pub struct Invite {
     pub state: &'static str,
     /// The account that made it.
     pub made_by: Option<String>,
+    /// The file of `usher apply` that declares it; absent when none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub declared_by: Option<String>,
     /// When it was made.
     #[schema(format = DateTime)]
     pub made_at: String,
@@ -41,8 +45,8 @@ pub struct Invite {
     pub buckets: Vec<String>,
 }
 
-impl From<Row> for Invite {
-    fn from(row: Row) -> Invite {
+impl Invite {
+    fn of(row: Row, declared_by: Option<String>) -> Invite {
         let (state, used_by, ended_at) = match row.fate {
             Fate::Open => ("open", None, None),
             Fate::Used { at, by } => ("used", by, Some(at)),
@@ -54,6 +58,7 @@ impl From<Row> for Invite {
             note: row.note,
             state,
             made_by: row.made_by.map(|id| id.to_string()),
+            declared_by,
             made_at: row.made_at.rfc3339(),
             expires_at: row.expires_at.rfc3339(),
             used_by: used_by.map(|id| id.to_string()),
@@ -75,8 +80,13 @@ pub struct Invites {
 #[utoipa::path(get, path = "/api/v1/invites", tag = "admin", responses(
     (status = 200, description = "The invitations", body = Invites), Closed))]
 pub async fn list(Admin(cx): Admin) -> Result<axum::Json<Invites>, Failure> {
+    let mut owners = declared::invites(&cx.app.db).await?;
+    let mut invite = |row: Row| {
+        let declared_by = owners.remove(&row.id.to_string());
+        Invite::of(row, declared_by)
+    };
     let invites = links::invites(&cx, MOST_INVITES).await?;
-    Ok(axum::Json(Invites { invites: invites.into_iter().map(Invite::from).collect() }))
+    Ok(axum::Json(Invites { invites: invites.into_iter().map(&mut invite).collect() }))
 }
 
 /// An invitation to be made.

@@ -2,6 +2,7 @@
 
 use super::Names;
 use crate::accounts::{self, username};
+use crate::admin::one_page;
 use crate::audit::{self, Event, Filter, Outcome, Recorded};
 use crate::cx::Cx;
 use crate::http::extract::{AdminPage, Query};
@@ -48,9 +49,8 @@ pub async fn list(AdminPage(cx): AdminPage, Query(query): Query<AuditQuery>) -> 
     }
     let event = (!query.event.is_empty()).then(|| query.event.clone());
     let filter = Filter { event, account, since, before: query.before };
-    let mut events = if problems.is_empty() { audit::list(&cx.app.db, &filter, LINES + 1).await? } else { Vec::new() };
-    let more = events.len() > LINES as usize;
-    events.truncate(LINES as usize);
+    let events = if problems.is_empty() { audit::list(&cx.app.db, &filter, LINES + 1).await? } else { Vec::new() };
+    let (events, next) = one_page(events, LINES, |event| event.id.to_string());
     let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
 
     let here = |before: &str| {
@@ -70,7 +70,7 @@ pub async fn list(AdminPage(cx): AdminPage, Query(query): Query<AuditQuery>) -> 
         shell: shell(&cx, Nav::Admin),
         problems: Problems(problems),
         events: Event::ALL.iter().map(|event| choice(event.word(), &query.event)).collect(),
-        next: events.last().filter(|_| more).map(|event| here(&event.id.to_string())),
+        next: next.map(|before| here(&before)),
         first: query.before.map(|_| here("")),
         lines: lines(&cx, events).await?,
         account: query.account,

@@ -6,7 +6,7 @@ use crate::accounts::groups::{self as rules, GroupName};
 use crate::accounts::{self, Buckets, username};
 use crate::admin::{self, AdminError};
 use crate::cx::Cx;
-use crate::declared::{self, Kind};
+use crate::declared::{self, Keeper};
 use crate::http::extract::{AdminPage, Id, Pairs, Query};
 use crate::http::failure::Failure;
 use crate::http::page::{onward, shell, show};
@@ -32,11 +32,14 @@ async fn list_page(
     problems: Problems,
 ) -> Result<Response, Failure> {
     let mut lines = Vec::new();
-    let mut owners = declared::owners(&cx.app.db, Kind::Group).await?;
+    let keepers = declared::groups(&cx.app.db).await?;
     for (group, members) in rules::list(&cx.app.db, MOST).await? {
         let opened = rules::buckets_of(&cx.app.db, &group).await?;
         let buckets = bucket_words(&opened);
-        let declared = owners.remove(&group.id.to_string());
+        let declared = match keepers.get(&group.id.to_string()) {
+            Some(Keeper::Made(file)) => Some(file.clone()),
+            Some(Keeper::Uses(_)) | None => None,
+        };
         lines.push(GroupLine { id: group.id.to_string(), name: group.name, members, buckets, declared });
     }
     let buckets = bucket_choices(cx, &chosen);
@@ -86,12 +89,15 @@ async fn edit_page(
 ) -> Result<Response, Failure> {
     let group = rules::find(&cx.app.db, id).await?.ok_or_else(Failure::not_found)?;
     let members = rules::members(&cx.app.db, id, "", MOST).await?;
-    let put_in = declared::owners(&cx.app.db, Kind::Member).await?;
-    let member = |(account, username): (AccountId, String)| Member {
-        declared: put_in.contains_key(&declared::inside(id, account)),
-        id: account.to_string(),
-        username,
+    let put_in = declared::members(&cx.app.db, id).await?;
+    let member = |(account, username): (AccountId, String)| {
+        let id = account.to_string();
+        Member { declared: put_in.contains_key(&id), id, username }
     };
+    let declared = declared::groups(&cx.app.db).await?.remove(&id.to_string()).map(|keeper| match keeper {
+        Keeper::Made(owner) => DeclaredBy { owner, made: true },
+        Keeper::Uses(owner) => DeclaredBy { owner, made: false },
+    });
     let page = GroupPage {
         shell: shell(cx, Nav::Admin),
         notice,
@@ -99,22 +105,12 @@ async fn edit_page(
         name: typed.unwrap_or(&group.name).to_owned(),
         buckets: bucket_choices(cx, &rules::buckets_of(&cx.app.db, &group).await?),
         members: members.into_iter().map(member).collect(),
-        declared: declared_by(cx, id).await?,
+        declared,
         factor_required: accounts::factor_demanded(&cx.app.db, &id.to_string()).await?.is_some(),
         title: group.name,
         problems,
     };
     Ok(show(status, &page))
-}
-
-/// The file that made a group, or gives something to it.
-async fn declared_by(cx: &Cx, id: GroupId) -> Result<Option<DeclaredBy>, Failure> {
-    for (kind, made) in [(Kind::Group, true), (Kind::Used, false)] {
-        if let Some(owner) = declared::owners(&cx.app.db, kind).await?.remove(&id.to_string()) {
-            return Ok(Some(DeclaredBy { owner, made }));
-        }
-    }
-    Ok(None)
 }
 
 /// Saves a group's name and buckets.

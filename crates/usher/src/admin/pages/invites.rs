@@ -6,7 +6,7 @@ use crate::accounts::{Buckets, groups as group_rules};
 use crate::admin::{self, api::plain};
 use crate::config::Signup;
 use crate::cx::Cx;
-use crate::declared::{self, Kind};
+use crate::declared;
 use crate::http::extract::{AdminPage, Id, Pairs, Query};
 use crate::http::failure::Failure;
 use crate::http::page::{onward, shell, show, when};
@@ -32,7 +32,7 @@ async fn page(
     made: Option<&MadeLink>,
 ) -> Result<Response, Failure> {
     let mut names = Names::new(cx);
-    let mut owners = declared::owners(&cx.app.db, Kind::Invite).await?;
+    let mut owners = declared::invites(&cx.app.db).await?;
     let mut lines = Vec::new();
     for invite in links::invites(cx, LINES).await? {
         let owner = owners.remove(&invite.id.to_string());

@@ -27,9 +27,8 @@ pub struct SessionsQuery {
 
 /// The sessions.
 pub async fn list(AdminPage(cx): AdminPage, Query(query): Query<SessionsQuery>) -> Result<Response, Failure> {
-    let found = own::newest(&cx, query.before, LINES).await?;
-    let full = found.len() == usize::try_from(LINES).unwrap_or(usize::MAX);
-    let next = found.last().filter(|_| full).map(|last| last.id.to_string());
+    let found = own::newest(&cx, query.before, LINES + 1).await?;
+    let (found, next) = admin::one_page(found, LINES, |session| session.id.to_string());
     let mut names = Names::new(&cx);
     let mut lines = Vec::with_capacity(found.len());
     for session in found {

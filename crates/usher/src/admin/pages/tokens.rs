@@ -1,6 +1,7 @@
 //! Everybody's personal tokens, newest first.
 
 use super::{Done, Names};
+use crate::admin;
 use crate::cx::Cx;
 use crate::http::extract::{AdminPage, Id, Query};
 use crate::http::failure::Failure;
@@ -26,9 +27,8 @@ pub struct TokensQuery {
 
 /// The tokens.
 pub async fn list(AdminPage(cx): AdminPage, Query(query): Query<TokensQuery>) -> Result<Response, Failure> {
-    let found = issue::newest(&cx, query.before, LINES).await?;
-    let full = found.len() == usize::try_from(LINES).unwrap_or(usize::MAX);
-    let next = found.last().filter(|_| full).map(|last| last.id.to_string());
+    let found = issue::newest(&cx, query.before, LINES + 1).await?;
+    let (found, next) = admin::one_page(found, LINES, |token| token.id.to_string());
     let mut names = Names::new(&cx);
     let mut lines = Vec::with_capacity(found.len());
     for token in found {

@@ -2,6 +2,7 @@
 
 use super::users::id_of;
 use crate::support::app::{Actor, TestApp};
+use crate::support::together::at_once;
 use http::{Method, StatusCode};
 use serde_json::json;
 use usher::accounts::{Buckets, Rights, Role};
@@ -106,6 +107,23 @@ async fn of_32_groups_of_one_name_made_at_once_one_is_made() {
         made += usize::from(task.await.unwrap() == StatusCode::CREATED);
     }
     assert_eq!(made, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_32_groups_given_one_name_at_once_one_has_it_and_the_others_are_told() {
+    let app = TestApp::new().await.twin().await;
+    let admin = app.admin("root").await;
+    let mut paths = Vec::new();
+    for n in 0..32 {
+        paths.push(format!("/api/v1/groups/{}", group(&admin, &format!("group {n}"), &[]).await));
+    }
+    let answers = at_once(32, |n| {
+        let (admin, path) = (admin.clone(), paths[n].clone());
+        async move { admin.json(Method::PATCH, &path, json!({"name": "family"})).await.status }
+    })
+    .await;
+    let of = |wanted: StatusCode| answers.iter().filter(|status| **status == wanted).count();
+    assert_eq!((of(StatusCode::OK), of(StatusCode::CONFLICT)), (1, 31), "{answers:?}");
 }
 
 #[tokio::test]

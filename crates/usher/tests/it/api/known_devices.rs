@@ -72,7 +72,7 @@ async fn what_a_known_device_holds_is_a_cookie_of_this_host_alone_and_stays_over
     let browser = app.browser();
     let answer = browser.form("/login", &[("username", "alice"), ("password", PASSWORD)]).await;
     let lines: Vec<&str> = answer.headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap()).collect();
-    let line = lines.iter().find(|line| line.starts_with("usher-device=usk_")).unwrap();
+    let line = lines.iter().find(|line| line.starts_with("usher-device=usb_")).unwrap();
     assert!(line.ends_with("; Path=/; HttpOnly; SameSite=Lax; Max-Age=34560000"), "{line}");
     assert!(!line.contains("alice") && !line.contains("Domain"), "{line}");
     let failed = app.browser().form("/login", &[("username", "alice"), ("password", "wrong")]).await;

@@ -100,6 +100,22 @@ async fn an_email_address_belongs_to_one_account_in_any_case() {
     assert_eq!(bob.get("/api/v1/me").await.json()["email"], Value::Null);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_eight_who_claim_an_address_at_once_one_has_it_and_the_others_are_told() {
+    let app = TestApp::new().await.twin().await;
+    let mut people = Vec::new();
+    for n in 0..8 {
+        people.push(app.member(&format!("member {n}")).await);
+    }
+    let answers = at_once(8, |n| {
+        let one = people[n].clone();
+        async move { patch(&one, json!({"email": "home@example.org"})).await.status }
+    })
+    .await;
+    let of = |wanted: StatusCode| answers.iter().filter(|status| **status == wanted).count();
+    assert_eq!((of(StatusCode::OK), of(StatusCode::CONFLICT)), (1, 7), "{answers:?}");
+}
+
 #[tokio::test]
 async fn an_email_address_is_not_changed_by_a_session_whose_proof_is_old() {
     let app = TestApp::new().await;

@@ -7,8 +7,8 @@ const SERVER: &str = "crates/usher/src/";
 
 /// Rooms that are no domain: the doors of the house, what it stands on, and what it is told.
 const NO_DOMAIN: &[&str] = &[
-    "http", "jobs", "cli", "config", "pages", "ops", "log", "net", "id", "secret", "time", "cx", "lib", "main", "seal",
-    "datadir",
+    "http", "jobs", "json", "cli", "config", "pages", "ops", "log", "net", "id", "secret", "time", "cx", "lib", "main",
+    "seal", "datadir",
 ];
 
 /// The part of a domain that a file belongs to.
@@ -174,7 +174,7 @@ pub fn siblings_meet_through_mod(tree: &Tree) -> Vec<String> {
 
 /// `id`, `secret` and `time` stand on nothing but each other.
 pub fn leaves_import_no_domain(tree: &Tree) -> Vec<String> {
-    const LEAVES: &[&str] = &["id", "secret", "time"];
+    const LEAVES: &[&str] = &["id", "json", "secret", "time"];
     let mut breaches = Vec::new();
     for source in tree.sources(SERVER).filter(|source| LEAVES.contains(&room(source))) {
         for named in source.paths() {
