@@ -59,7 +59,7 @@ enum Act {
     All(all::Arguments),
     /// Serve "Hello, World!" and nothing else: the yardstick
     Hello(hello::Arguments),
-    /// Measure one node and two on PostgreSQL
+    /// Measure SQLite, and PostgreSQL with one node and with two
     Nodes(nodes::Arguments),
     /// Load a server for many minutes with everything at once, and say how it grows
     Soak(soak::Arguments),

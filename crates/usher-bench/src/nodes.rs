@@ -1,5 +1,5 @@
-//! `usher-bench nodes`: the gate, refresh and login on PostgreSQL, with one node and with two, and how long a logout on
-//! one takes to be felt on the other. The database is a server of the bench's own, whose commits reach the disk.
+//! `usher-bench nodes`: the gate, refresh and login on SQLite, and on PostgreSQL with one node and with two, and how long
+//! a logout on one takes to be felt on the other. PostgreSQL is a server of the bench's own, whose commits reach the disk.
 
 use crate::cores::{Cores, On};
 use crate::gate::{By, Pool, knock};
@@ -37,7 +37,7 @@ pub struct Arguments {
     postgres: Option<PathBuf>,
 }
 
-/// Measures one node and two.
+/// Measures SQLite, one node and two.
 pub async fn run(arguments: Arguments) -> Told<()> {
     let scale = arguments.size.scale();
     let cores = Cores::take()?;
@@ -50,11 +50,24 @@ pub async fn run(arguments: Arguments) -> Told<()> {
     let sessions = scale.sessions.min(200_000);
     let house =
         prepare(&own, &cores, &workshop.path.join("nodes"), [sessions, scale.again, scale.once / 10, scale.refreshes])?;
+    let report = Report {
+        scale: scale.name,
+        server: program.file_name().unwrap_or_default().to_string_lossy().into_owned() + " serve",
+        machine: Machine::here(&cores),
+        rows: Vec::new(),
+        skipped: Vec::new(),
+        faults: Vec::new(),
+    };
+    let second = workshop.path.join("second");
+    let starter = Starter { program, work: workshop.path.clone(), folder, tls: None };
+    let mut bench = Bench { scale, cores, starter, house, second, url: None, report };
+    bench.one("SQLite", Part::First).await?;
+
     let postgres = Postgres::start(bin, &workshop.path)?;
-    let moved = Command::new(&program)
+    let moved = Command::new(&bench.starter.program)
         .env_clear()
         .arg("--data")
-        .arg(&house.data)
+        .arg(&bench.house.data)
         .args(["migrate", "sqlite-to-postgres", "--to", &postgres.url])
         .stdout(Stdio::null())
         .status()?;
@@ -62,21 +75,11 @@ pub async fn run(arguments: Arguments) -> Told<()> {
         return Err("the installation could not be moved to PostgreSQL".into());
     }
     // The second node is a machine of its own: another data directory, the same key.
-    let second = workshop.path.join("second");
-    fs::create_dir_all(&second)?;
-    fs::copy(house.data.join("master.key"), second.join("master.key"))?;
-    let report = Report {
-        scale: scale.name,
-        server: program.file_name().unwrap_or_default().to_string_lossy().into_owned() + " serve, on PostgreSQL",
-        machine: Machine::here(&cores),
-        rows: Vec::new(),
-        skipped: Vec::new(),
-        faults: Vec::new(),
-    };
-    let starter = Starter { program, work: workshop.path.clone(), folder, tls: None };
-    let mut bench = Bench { scale, cores, starter, house, second, url: postgres.url.clone(), report };
-    bench.one().await?;
-    bench.two().await?;
+    fs::create_dir_all(&bench.second)?;
+    fs::copy(bench.house.data.join("master.key"), bench.second.join("master.key"))?;
+    bench.url = Some(postgres.url.clone());
+    bench.one("one node", Part::Second).await?;
+    bench.two(Part::Third).await?;
     bench.report.tell(&arguments.settings)
 }
 
@@ -86,8 +89,25 @@ struct Bench {
     starter: Starter,
     house: House,
     second: PathBuf,
-    url: String,
+    /// The database; SQLite's file when there is none.
+    url: Option<String>,
     report: Report,
+}
+
+/// A third of the refresh tokens: each rotates, so none is of use to the stage after.
+#[derive(Clone, Copy)]
+enum Part {
+    First,
+    Second,
+    Third,
+}
+
+impl Part {
+    fn of(self, tokens: &[String]) -> &[String] {
+        let third = tokens.len() / 3;
+        let begin = third * self as usize;
+        &tokens[begin..begin + third]
+    }
 }
 
 fn middle(of: &[Stretch], value: fn(&Stretch) -> f64) -> f64 {
@@ -105,32 +125,36 @@ fn absolute(of: &[Stretch]) -> String {
 
 impl Bench {
     async fn node(&self, data: &Path) -> Told<Running> {
-        let database = format!("\n[storage]\ndatabase = {:?}\n", self.url);
+        let database = self.url.as_ref().map(|url| format!("\n[storage]\ndatabase = {url:?}\n")).unwrap_or_default();
         let mut node = self.starter.start_with(&self.cores, data, On::All, None, &database)?;
         node.ready("/login").await?;
         Ok(node)
+    }
+
+    /// Connections that log in at each node: enough that it hashes on every core while others are held back.
+    fn logging_in(&self) -> usize {
+        2 * self.cores.count() + 2
     }
 
     fn row(&mut self, work: &str, unit: &str, rounds: Vec<f64>, measured: String) {
         self.report.row(work, unit, Goal::None, rounds, measured);
     }
 
-    async fn one(&mut self) -> Told<()> {
+    async fn one(&mut self, what: &str, part: Part) -> Told<()> {
         let node = self.node(&self.house.data).await?;
         let stock = self.house.stock.clone();
         let pool = Pool::new(By::Cookie, stock.cookies.clone(), Vec::new());
         let (mut gate, mut refreshes, mut logins) = (Vec::new(), Vec::new(), Vec::new());
-        let half = stock.refreshes.len() / 2;
-        let (mut works, queue) = (refresh::deal(&stock.refreshes[..half], REFRESHING), Queue::default());
+        let (mut works, queue) = (refresh::deal(part.of(&stock.refreshes), REFRESHING), Queue::default());
         let mut refused = 0;
         for round in 0..=self.scale.rounds {
-            eprintln!("one node: round {round} of {}", self.scale.rounds);
+            eprintln!("{what}: round {round} of {}", self.scale.rounds);
             let (stretch, _) =
                 measure(&node, pool.knocking(CONNECTIONS, round, true), self.scale.stretch, None).await?;
             let (rotating, back) = measure(&node, works, self.scale.stretch, None).await?;
             works = back;
-            let connections = 2 * self.cores.count() + 2;
-            let (tally, done) = drive(node.addr, queue.logins(&stock, connections), self.scale.logins, None).await?;
+            let (tally, done) =
+                drive(node.addr, queue.logins(&stock, self.logging_in()), self.scale.logins, None).await?;
             refused += done.iter().map(|one| one.refused).sum::<u64>();
             // The first round warms everything up and is not kept.
             if round > 0 {
@@ -139,24 +163,28 @@ impl Bench {
                 logins.push(tally.rate());
             }
         }
-        self.report.fault("live and refused", pool.counts().wrong_refusals.load(Relaxed));
-        self.report.fault("refreshes that were refused", works.iter().map(|one| one.refused).sum());
-        self.report.fault("logins that were refused", refused);
-        self.row("gate by cookie, one node", "/s", gate.iter().map(|one| one.rate).collect(), absolute(&gate));
-        self.row("refresh, one node", "/s", refreshes.iter().map(|one| one.rate).collect(), absolute(&refreshes));
-        let measured = "all cores, beside PostgreSQL".to_owned();
-        self.row("password login, one node", "/s", logins, measured);
+        self.report.fault(&format!("live and refused: {what}"), pool.counts().wrong_refusals.load(Relaxed));
+        self.report.fault(&format!("refreshes that were refused: {what}"), works.iter().map(|one| one.refused).sum());
+        self.report.fault(&format!("logins that were refused: {what}"), refused);
+        self.row(&format!("gate by cookie, {what}"), "/s", gate.iter().map(|one| one.rate).collect(), absolute(&gate));
+        self.row(
+            &format!("refresh, {what}"),
+            "/s",
+            refreshes.iter().map(|one| one.rate).collect(),
+            absolute(&refreshes),
+        );
+        self.row(&format!("password login, {what}"), "/s", logins, "as many as all cores take".to_owned());
         node.end().await
     }
 
-    async fn two(&mut self) -> Told<()> {
+    async fn two(&mut self, part: Part) -> Told<()> {
         let (first, second) = (self.node(&self.house.data).await?, self.node(&self.second).await?);
         let stock = self.house.stock.clone();
         let pool = Pool::new(By::Cookie, stock.cookies.clone(), Vec::new());
         let (mut gate, mut refreshes, mut logins) = (Vec::new(), Vec::new(), Vec::new());
         let (mut quiet, mut loaded) = (Vec::new(), Vec::new());
-        let rest = &stock.refreshes[stock.refreshes.len() / 2..];
-        let (left, right) = rest.split_at(rest.len() / 2);
+        let tokens = part.of(&stock.refreshes);
+        let (left, right) = tokens.split_at(tokens.len() / 2);
         let mut works = (refresh::deal(left, REFRESHING / 2), refresh::deal(right, REFRESHING / 2));
         let (queue, mut refused) = (Queue::default(), 0);
         let mut ending = stock.new_cookies.iter();
@@ -172,10 +200,9 @@ impl Bench {
                 tokio::join!(drive(first.addr, works.0, length, None), drive(second.addr, works.1, length, None));
             let ((a, back_a), (b, back_b)) = (a?, b?);
             works = (back_a, back_b);
-            let connections = self.cores.count() + 1;
             let (c, d) = tokio::join!(
-                drive(first.addr, queue.logins(&stock, connections), self.scale.logins, None),
-                drive(second.addr, queue.logins(&stock, connections), self.scale.logins, None)
+                drive(first.addr, queue.logins(&stock, self.logging_in()), self.scale.logins, None),
+                drive(second.addr, queue.logins(&stock, self.logging_in()), self.scale.logins, None)
             );
             let ((c, done_c), (d, done_d)) = (c?, d?);
             refused += done_c.iter().chain(&done_d).map(|one| one.refused).sum::<u64>();
