@@ -5,6 +5,7 @@ use crate::support::shelf::{Shelf, url};
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 use tempfile::TempDir;
 use usher::accounts::{self, Buckets, Role};
@@ -524,6 +525,38 @@ async fn pages_and_the_api_say_what_a_file_declares() {
     assert!(audit.contains("usher apply") && audit.contains("household.toml: + group Family: opens films"), "{audit}");
 }
 
+/// Lets SQLite's writer begin only when so many writes wait for it: all of them plan upon the same, and all but the first
+/// have to find that out. On PostgreSQL they are beside each other anyway.
+async fn of_one_moment<T>(app: &TestApp, writes: usize, acting: impl Future<Output = T>) -> T {
+    let db = &app.app.db;
+    if db.is_shared() {
+        return acting.await;
+    }
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let (go, may_go) = std::sync::mpsc::sync_channel::<()>(0);
+    let once = Mutex::new(Some((begun, may_go)));
+    let hold = async move |_: &mut usher_db::Tx| {
+        if let Some((begun, may_go)) = once.lock().unwrap().take() {
+            begun.send(()).unwrap();
+            // Ends with the sender.
+            assert!(may_go.recv().is_err());
+        }
+        Ok(())
+    };
+    let cx = app.cx();
+    let holding = tokio::spawn(async move { cx.write("test.hold", hold).await.unwrap() });
+    begins.await.unwrap();
+    let releasing = async {
+        while db.stats().queued < writes {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        drop(go);
+    };
+    let (done, ()) = tokio::join!(acting, releasing);
+    holding.await.unwrap();
+    done
+}
+
 /// A file with one group of so many members, `person 0` and on.
 fn crowd(members: usize) -> String {
     let names: Vec<String> = (0..members).map(|n| format!("\"person {n}\"")).collect();
@@ -574,11 +607,11 @@ async fn of_32_who_apply_at_once_one_makes_each_thing() {
     let text =
         format!("{FAMILY}{}[[invite]]\nkey = \"grandma\"\ngroups = [\"Family\"]\n", bucket("films", place.path()));
     let contexts: Vec<Cx> = (0..32).map(|_| cx(&app)).collect();
-    let results = crate::support::together::at_once(32, |n| {
+    let acting = crate::support::together::at_once(32, |n| {
         let (cx, file) = (contexts[n].clone(), household(&text));
         async move { declared::apply(&cx, &file, Mode::Apply).await.unwrap() }
-    })
-    .await;
+    });
+    let results = of_one_moment(&app, 32, acting).await;
     let made: Vec<&Applied> = results.iter().filter(|applied| !applied.steps.is_empty()).collect();
     assert_eq!(made.len(), 1, "one did it all, and the others found it done");
     assert_eq!((made[0].steps.len(), made[0].links.len()), (6, 1));
