@@ -172,12 +172,12 @@ async fn what_must_be_one_commit_may_compute_longer() -> Outcome {
     let orchard = Orchard::new().await?;
     let work = async |tx: &mut Tx| {
         tx.execute(&GROW, args!["apple", "red"]).await?;
-        tx.execute(&SLOW, args![3_000_000_i64]).await
+        tx.execute(&SLOW, args![200_000_i64]).await
     };
     assert!(orchard.db.write("long", work).await.is_err_and(|error| error.to_string().contains("slices")));
     assert!(ids(&orchard).await?.is_empty());
     orchard.db.write_at_length("long", work).await?;
-    assert_eq!(ids(&orchard).await?, ["apple"]);
+    assert_eq!(ids(&orchard).await?.len(), 200_001);
     Ok(())
 }
 
