@@ -17,7 +17,8 @@
 //! A write is a function over `&mut Tx`. It awaits nothing but its `Tx`, does no hashing, signing or I/O, draws from
 //! randomness drawn before, may be run again, and returns its effects as data. On SQLite it runs on the one writer
 //! thread, beside up to 255 others in the same transaction, each in its own savepoint. Once one of its statements has
-//! failed, a transaction can only be undone: that is PostgreSQL's rule, kept on both engines.
+//! failed, a transaction can only be undone: that is PostgreSQL's rule, kept on both engines. There a write that met a
+//! unique index is run once more, since its guards may have looked before somebody else's commit.
 //!
 //! # The house dialect
 //!
