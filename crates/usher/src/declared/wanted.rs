@@ -8,8 +8,8 @@ use crate::cx::Cx;
 use std::collections::BTreeSet;
 use usher_db::Error;
 
-/// How many groups, members, apps, buckets and invitations a file declares at most: what one commit takes in well under
-/// a second, and takes away again.
+/// How many groups, members, apps, buckets and invitations a file declares at most: all of it is one commit
+/// (decisions/0021), for which others wait.
 const MOST: usize = 5_000;
 /// The longest name of a file's things, in characters.
 const LONGEST_OWNER: usize = 100;
