@@ -4,7 +4,6 @@ use crate::cores::{Cores, On};
 use crate::gate::{By, Pool};
 use crate::load::{Same, Stretch, drive, measure};
 use crate::login::Queue;
-use crate::machine::Machine;
 use crate::process::{Running, free_address};
 use crate::report::{Goal, Report};
 use crate::scale::{CONNECTIONS, END_ONE_IN, PACE, PACED, REFRESHING, Scale};
@@ -56,14 +55,7 @@ pub async fn run(arguments: Arguments) -> Told<()> {
     let many =
         prepare(&own, &cores, &workshop.path.join("many"), [scale.sessions, scale.again, scale.once, scale.refreshes])?;
     let few = prepare(&own, &cores, &workshop.path.join("few"), [scale.few, scale.few / 4, 0, 0])?;
-    let report = Report {
-        scale: scale.name,
-        server: program.file_name().unwrap_or_default().to_string_lossy().into_owned() + " serve",
-        machine: Machine::here(&cores),
-        rows: Vec::new(),
-        skipped: Vec::new(),
-        faults: Vec::new(),
-    };
+    let report = Report::new(&scale, &program, &cores);
     let starter = Starter { program, work: workshop.path.clone(), folder, tls: None };
     let mut run = Run { scale, cores, work: workshop.path.clone(), starter, many, few, report };
     let hello = run.hello(&own, None).await?;

@@ -6,7 +6,6 @@ use crate::gate::{By, Pool, knock};
 use crate::http::{self, Connection};
 use crate::load::{Stretch, drive, measure};
 use crate::login::Queue;
-use crate::machine::Machine;
 use crate::process::Running;
 use crate::report::{Goal, Report};
 use crate::scale::{CONNECTIONS, REFRESHING, Scale};
@@ -50,18 +49,15 @@ pub async fn run(arguments: Arguments) -> Told<()> {
     let sessions = scale.sessions.min(200_000);
     let house =
         prepare(&own, &cores, &workshop.path.join("nodes"), [sessions, scale.again, scale.once / 10, scale.refreshes])?;
-    let report = Report {
-        scale: scale.name,
-        server: program.file_name().unwrap_or_default().to_string_lossy().into_owned() + " serve",
-        machine: Machine::here(&cores),
-        rows: Vec::new(),
-        skipped: Vec::new(),
-        faults: Vec::new(),
-    };
+    let report = Report::new(&scale, &program, &cores);
     let second = workshop.path.join("second");
     let starter = Starter { program, work: workshop.path.clone(), folder, tls: None };
     let mut bench = Bench { scale, cores, starter, house, second, url: None, report };
-    bench.one("SQLite", Part::First).await?;
+    // Refresh tokens rotate, so none is of use to the stage after.
+    let stock = bench.house.stock.clone();
+    let (for_sqlite, rest) = stock.refreshes.split_at(stock.refreshes.len() / 3);
+    let (for_one, for_two) = rest.split_at(rest.len() / 2);
+    bench.one("SQLite", for_sqlite).await?;
 
     let postgres = Postgres::start(bin, &workshop.path)?;
     let moved = Command::new(&bench.starter.program)
@@ -78,8 +74,8 @@ pub async fn run(arguments: Arguments) -> Told<()> {
     fs::create_dir_all(&bench.second)?;
     fs::copy(bench.house.data.join("master.key"), bench.second.join("master.key"))?;
     bench.url = Some(postgres.url.clone());
-    bench.one("one node", Part::Second).await?;
-    bench.two(Part::Third).await?;
+    bench.one("one node", for_one).await?;
+    bench.two(for_two).await?;
     bench.report.tell(&arguments.settings)
 }
 
@@ -92,22 +88,6 @@ struct Bench {
     /// The database; SQLite's file when there is none.
     url: Option<String>,
     report: Report,
-}
-
-/// A third of the refresh tokens: each rotates, so none is of use to the stage after.
-#[derive(Clone, Copy)]
-enum Part {
-    First,
-    Second,
-    Third,
-}
-
-impl Part {
-    fn of(self, tokens: &[String]) -> &[String] {
-        let third = tokens.len() / 3;
-        let begin = third * self as usize;
-        &tokens[begin..begin + third]
-    }
 }
 
 fn middle(of: &[Stretch], value: fn(&Stretch) -> f64) -> f64 {
@@ -140,12 +120,12 @@ impl Bench {
         self.report.row(work, unit, Goal::None, rounds, measured);
     }
 
-    async fn one(&mut self, what: &str, part: Part) -> Told<()> {
+    async fn one(&mut self, what: &str, refreshing: &[String]) -> Told<()> {
         let node = self.node(&self.house.data).await?;
         let stock = self.house.stock.clone();
         let pool = Pool::new(By::Cookie, stock.cookies.clone(), Vec::new());
         let (mut gate, mut refreshes, mut logins) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut works, queue) = (refresh::deal(part.of(&stock.refreshes), REFRESHING), Queue::default());
+        let (mut works, queue) = (refresh::deal(refreshing, REFRESHING), Queue::default());
         let mut refused = 0;
         for round in 0..=self.scale.rounds {
             eprintln!("{what}: round {round} of {}", self.scale.rounds);
@@ -177,14 +157,13 @@ impl Bench {
         node.end().await
     }
 
-    async fn two(&mut self, part: Part) -> Told<()> {
+    async fn two(&mut self, refreshing: &[String]) -> Told<()> {
         let (first, second) = (self.node(&self.house.data).await?, self.node(&self.second).await?);
         let stock = self.house.stock.clone();
         let pool = Pool::new(By::Cookie, stock.cookies.clone(), Vec::new());
         let (mut gate, mut refreshes, mut logins) = (Vec::new(), Vec::new(), Vec::new());
         let (mut quiet, mut loaded) = (Vec::new(), Vec::new());
-        let tokens = part.of(&stock.refreshes);
-        let (left, right) = tokens.split_at(tokens.len() / 2);
+        let (left, right) = refreshing.split_at(refreshing.len() / 2);
         let mut works = (refresh::deal(left, REFRESHING / 2), refresh::deal(right, REFRESHING / 2));
         let (queue, mut refused) = (Queue::default(), 0);
         let mut ending = stock.new_cookies.iter();

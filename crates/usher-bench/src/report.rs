@@ -1,11 +1,14 @@
 //! The table: what was measured, what it should be, and how far the two are apart.
 
 use crate::Told;
+use crate::cores::Cores;
 use crate::machine::Machine;
+use crate::scale::Scale;
 use crate::settings::Settings;
 use crate::stats::median;
 use serde::Serialize;
 use std::fmt::Write;
+use std::path::Path;
 
 /// What a number must be.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -98,6 +101,18 @@ impl Report {
         if count > 0 {
             eprintln!("wrong answers: {what}: {count}");
             self.faults.push(format!("{what}: {count}"));
+        }
+    }
+
+    /// An empty one.
+    pub fn new(scale: &Scale, program: &Path, cores: &Cores) -> Report {
+        Report {
+            scale: scale.name,
+            server: program.file_name().unwrap_or_default().to_string_lossy().into_owned() + " serve",
+            machine: Machine::here(cores),
+            rows: Vec::new(),
+            skipped: Vec::new(),
+            faults: Vec::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The pages on which an admin sees the whole: everybody's sessions and tokens, and the server itself.
 
 use crate::support::app::TestApp;
+use crate::support::shelf::personal_token;
 use http::StatusCode;
 use serde_json::json;
 use std::time::Duration;
@@ -42,6 +43,21 @@ async fn the_list_of_sessions_goes_on_where_its_page_ends() {
     assert_eq!(second.matches(">alice</a>").count(), 5);
     assert_eq!(second.matches(">root</a>").count(), 1, "the oldest session is the admin's");
     assert!(second.contains("id=\"first-page\"") && !second.contains("id=\"next-page\""));
+}
+
+#[tokio::test]
+async fn a_full_page_of_tokens_leads_on_only_when_more_follow() {
+    let app = TestApp::new().await;
+    let admin = app.admin("root").await;
+    let alice = app.account("alice", Role::User).await;
+    for _ in 0..100 {
+        personal_token(&app, alice).await;
+    }
+    let page = admin.get("/admin/tokens").await.text();
+    assert_eq!((page.matches(">alice</a>").count(), page.contains("id=\"next-page\"")), (100, false));
+    personal_token(&app, alice).await;
+    let page = admin.get("/admin/tokens").await.text();
+    assert_eq!((page.matches(">alice</a>").count(), page.contains("id=\"next-page\"")), (100, true));
 }
 
 #[tokio::test]
